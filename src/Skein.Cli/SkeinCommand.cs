@@ -23,6 +23,7 @@ internal static class SkeinCommand
         ChaosCommand.Create(),
         SimulateCommand.Create(),
         EnginesCommand.Create(),
+        ConfigCommand.Create(),
         ApiKeysCommand.Create(),
         GossipKeysCommand.Create(),
     };

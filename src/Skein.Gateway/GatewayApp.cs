@@ -52,6 +52,9 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
+    /// <summary>Whether the newest configuration is in use, as <c>status</c> and the metrics report it. Whoever reads the configuration sets it.</summary>
+    public ConfigurationState Configuration => Services.GetRequiredService<ConfigurationState>();
+
     /// <summary>Builds a gateway that is not yet started.</summary>
     /// <param name="configure">Adds to the host: logging, another <see cref="TimeProvider"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
@@ -102,6 +105,23 @@ public sealed class GatewayApp : IAsyncDisposable
         _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;
         _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
         _app.Services.GetRequiredService<UpstreamTurns>().Follow(membership);
+    }
+
+    /// <summary>
+    /// Uses other aliases, limits and balancing policies from now on: <see cref="GatewayOptions.Aliases"/>, <see cref="GatewayOptions.Admission"/> without
+    /// <see cref="AdmissionOptions.TenantFairness"/>, <see cref="GatewayOptions.Streaming"/> and <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that
+    /// wait or run are not affected. All other options stay as they were when the gateway was built. Called by one thread.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of its range. Nothing has changed.</exception>
+    public void Use(GatewayOptions options)
+    {
+        ModelAlias.Check(options.Aliases);
+        options.Streaming.Validate();
+        options.Api.Checked();
+        Services.GetRequiredService<AdmissionQueue>().Use(options.Admission);
+        Services.GetRequiredService<GenerationSessions>().Use(options.Streaming);
+        Services.GetRequiredService<AliasedFleet>().Use(options.Aliases);
+        Services.GetRequiredService<RequestMemoryBudget>().MaxBytes = options.Api.MaxBodyMemoryBytes;
     }
 
     /// <summary>Reports in <c>/readyz</c> that it stops, and goes on serving for <see cref="GatewayOptions.LameDuck"/>.</summary>

@@ -3,6 +3,7 @@ using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Security;
+using Skein.Gateway.Telemetry;
 using Skein.Routing.Balancing;
 using Skein.Routing.Health;
 
@@ -46,6 +47,9 @@ public sealed record GatewayOptions
 
     /// <summary>Largest headers of a request, all together, in bytes; past it HTTP 431. Default 32 KiB.</summary>
     public int MaxRequestHeadersBytes { get; init; } = 32 << 10;
+
+    /// <summary>Where metrics, traces and logs go.</summary>
+    public TelemetryOptions Telemetry { get; init; } = new();
 
     /// <summary>
     /// Names by which clients may call this gateway while it serves HTTP on loopback, beside addresses, <c>localhost</c> and names without dots;

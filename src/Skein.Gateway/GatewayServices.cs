@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using OpenTelemetry.Metrics;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
@@ -25,10 +24,11 @@ internal static class GatewayServices
         services.TryAddSingleton(TimeProvider.System);
         services.AddLogging();
         services.AddSingleton(options);
+        services.AddSingleton<ConfigurationState>();
         services.AddGroup(options);
         services.AddRoutingCore(options);
         services.AddLoops();
-        services.AddSkeinTelemetry();
+        services.AddSkeinTelemetry(options.Telemetry.Checked());
         services.AddHttpApi(options.Api);
         services.AddInferenceGrpc(options.Api);
         services.AddSingleton<HealthService>();
@@ -37,18 +37,25 @@ internal static class GatewayServices
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
     }
 
-    /// <summary>Registers the gateway's metrics, and exports them and those of the .NET runtime to Prometheus.</summary>
-    public static void AddSkeinTelemetry(this IServiceCollection services)
+    /// <summary>Registers the gateway's metrics, and exports them and those of the .NET runtime.</summary>
+    public static void AddSkeinTelemetry(this IServiceCollection services, TelemetryOptions? options = null)
     {
+        options ??= new TelemetryOptions();
         services.AddMetrics();
+        services.TryAddSingleton<ConfigurationState>();
+        services.AddSingleton(options);
         services.AddSingleton<RequestTally>();
         services.AddSingleton<GatewayMetrics>();
-        services.AddOpenTelemetry().WithMetrics(metrics => metrics
-            .AddMeter(MetricNames.Meter)
-            .AddRuntimeInstrumentation()
-            .AddPrometheusExporter());
+        services.AddSingleton<SessionMetrics>();
+        services.AddSingleton<ProcessMetrics>();
+        services.AddExport(options);
         // After OpenTelemetry's hosted service, so that the exporter has started when the metrics start.
-        services.AddHostedService(provider => provider.GetRequiredService<GatewayMetrics>());
+        services.AddHostedService(static provider =>
+        {
+            provider.GetRequiredService<SessionMetrics>();
+            provider.GetRequiredService<ProcessMetrics>();
+            return provider.GetRequiredService<GatewayMetrics>();
+        });
     }
 
     /// <summary>Registers the gRPC API for clients. Needs <see cref="Dialects.AddHttpApi"/>.</summary>
@@ -76,7 +83,7 @@ internal static class GatewayServices
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory, UpstreamDirectory>();
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
-        services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<IFleetVitals, UpstreamVitals>();
         services.AddSingleton<UpstreamTurns>();
         services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();

@@ -1,9 +1,14 @@
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Skein.Cli.Configuration;
+using Skein.Cli.Logs;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
@@ -19,25 +24,25 @@ internal static class GatewayCommand
     private static readonly Setting<int> Http = EndpointSettings.Port("http", 8080, "HTTP port");
     private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8081, "gRPC port");
     private static readonly Setting<int> QueueLength = Setting.Number(
-        "queue-length", "Maximum queued requests per model [default: 512]", Defaults.QueueLength, 0, 1_000_000);
+        "queue-length", "Maximum queued requests per model [default: 512]", Defaults.QueueLength, 0, 1_000_000).Live();
 
     private static readonly Setting<int> QueuePromptTokens = Setting.Number(
         "queue-prompt-tokens", "Maximum prompt tokens of all queued requests of a model, estimated from bytes [default: 16777216]",
-        (int)Defaults.QueuePromptTokens, 1, int.MaxValue);
+        (int)Defaults.QueuePromptTokens, 1, int.MaxValue).Live();
 
     private static readonly Setting<bool> TenantFairness = Setting.Flag(
         "tenant-fairness", "Within a priority class, serve the tenant (by credentials) that was served the fewest tokens");
 
     private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration(
-        "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
+        "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1)).Live();
 
     private static readonly Setting<string> Policy = Setting.Word(
         "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy,
-        BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));
+        BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal)).Live();
 
     private static readonly Setting<IReadOnlyList<string>> ModelPolicies = Setting.List(
         "model-policy", "model=policy", "Balancing policy of one model, repeatable", "a model's name, = and the name of a policy", 1000,
-        text => text.LastIndexOf('=') is > 0 and var at && BalancingPolicies.BuiltIn.Any(policy => policy.Name == text[(at + 1)..]));
+        text => text.LastIndexOf('=') is > 0 and var at && BalancingPolicies.BuiltIn.Any(policy => policy.Name == text[(at + 1)..])).Live();
 
     private static readonly Setting<int> ExpectedReplicas = Setting.Number(
         "expected-replicas", "Number of live replicas from which /readyz reports ready [default: 1]", 1, 0, 10_000);
@@ -47,36 +52,73 @@ internal static class GatewayCommand
         "host names without port, or *", 64, name => name == "*" || Uri.CheckHostName(name) == UriHostNameType.Dns);
 
     private static readonly Setting<string?> ApiKeyPath = Setting.Text(
-        "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes");
+        "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes").Live();
 
     private static readonly Setting<TimeSpan> LameDuck = Setting.Duration(
         "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 5s]", TimeSpan.FromSeconds(5),
         TimeSpan.FromMinutes(10));
 
-    public static Command Create() => CommandLine.Verb(
-        "gateway", "Run one gateway",
-        [
-            Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
-            LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
-            .. EndpointSettings.All,
-        ],
-        RunAsync);
+    /// <summary>All settings of a gateway.</summary>
+    internal static IReadOnlyList<ISetting> Settings { get; } =
+    [
+        Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
+        LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
+        .. TelemetrySettings.All, .. EndpointSettings.All,
+    ];
 
-    private static async Task<int> RunAsync(SettingSources sources)
+    public static Command Create() => CommandLine.Verb("gateway", "Run one gateway", Settings, RunAsync);
+
+    /// <summary>Reads everything that configures a gateway, and the files that it names. Nothing is started.</summary>
+    /// <param name="certificates">Those in use; null: they are opened.</param>
+    /// <exception cref="UsageException">A value is not allowed, or a file cannot be read.</exception>
+    internal static GatewayConfiguration Read(SettingSources sources, CertificateFiles? certificates = null)
     {
-        var certificates = CertificateFiles.Open(sources);
+        certificates ??= CertificateFiles.Open(sources);
         var keys = ApiKeyPath.Read(sources) is { } path ? new ApiKeyFile(path, "--api-key-file") : null;
         string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys is null ? "--api-key-file" : null];
         var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
-        var upstreams = UpstreamSettings.Read(sources);
+        var upstreams = UpstreamSettings.ReadConfigured(sources);
+        var options = ReadOptions(sources, settings, certificates, upstreams);
+        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, keys, keys?.Read());
+    }
+
+    /// <summary>Builds a gateway that is not yet started.</summary>
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    /// <param name="log">Null: nothing is logged.</param>
+    /// <param name="accessLog">Null: there is none.</param>
+    internal static GatewayApp Build(GatewayConfiguration configuration, MemberLog? log = null, LineSink? accessLog = null)
+    {
+        var telemetry = configuration.Options.Telemetry with { AccessLog = accessLog, Logs = log is null ? [] : [log.Sink] };
+        try
+        {
+            return GatewayApp.Build(
+                configuration.Options with { Telemetry = telemetry }, log is null ? null : builder => MemberRun.Configure(builder, log));
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(error.Message);
+        }
+    }
+
+    /// <summary>Reads the file again, for a gateway that runs.</summary>
+    internal static GatewayConfiguration Reread(GatewayConfiguration current) => Read(current.Sources.Reopen(), current.Certificates);
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        var configuration = Read(sources);
+        var (settings, certificates) = (configuration.Settings, configuration.Certificates);
+        using var log = MemberLog.Open(settings.LogFormat, settings.Log);
+        using var accessLog = TelemetrySettings.OpenAccessLog(sources, settings.IsSupervised);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using var gateway = Build(sources, settings, certificates, upstreams);
-        foreach (var upstream in upstreams)
-            gateway.Upstreams.Add(upstream);
-        if (keys is not null)
-            gateway.Keys.Use(keys.Read());
+        await using var gateway = Build(configuration, log, accessLog);
+        foreach (var upstream in configuration.Upstreams)
+            gateway.Upstreams.Add(upstream.Options);
+        if (configuration.Keys is { } keys)
+            gateway.Keys.Use(keys);
         using var followingCertificates = certificates?.Follow(TimeProvider.System);
-        using var followingKeys = keys?.Follow(gateway.Keys, TimeProvider.System);
+        var logs = gateway.Services.GetRequiredService<ILoggerFactory>();
+        using var reload = new GatewayReload(gateway, configuration, logs.CreateLogger<GatewayReload>(), Reread);
+        reload.Follow(TimeProvider.System);
         try
         {
             await gateway.StartAsync(signal.Stop);
@@ -90,13 +132,13 @@ internal static class GatewayCommand
         var metadata = new MemberMetadata
         {
             Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
-            Upstreams = UpstreamSharing.DigestsOf(upstreams),
+            Upstreams = UpstreamSharing.DigestsOf(configuration.Upstreams.Select(upstream => upstream.Options)),
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
-            certificates is not null, OpenDoors(settings, keys is not null, certificates is not null));
+            certificates is not null, OpenDoors(settings, configuration.Keys is not null, certificates is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // Who presses Ctrl-C waits in front of the terminal, and has no load balancer.
         if (!signal.IsInterrupted)
@@ -120,8 +162,8 @@ internal static class GatewayCommand
             yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
 
-    private static GatewayApp Build(
-        SettingSources sources, EndpointSettings settings, CertificateFiles? certificates, IReadOnlyList<UpstreamOptions> upstreams)
+    private static GatewayOptions ReadOptions(
+        SettingSources sources, EndpointSettings settings, CertificateFiles? certificates, IReadOnlyList<ConfiguredUpstream> upstreams)
     {
         var queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
@@ -133,6 +175,7 @@ internal static class GatewayCommand
             LameDuck = LameDuck.Read(sources),
             Tls = certificates is null ? null : () => certificates.Current,
             AllowedHosts = AllowedHosts.Read(sources),
+            Telemetry = TelemetrySettings.Read(sources, settings.Membership.Name),
             Health = HealthSettings.Read(sources),
             Admission = new AdmissionOptions
             {
@@ -149,15 +192,7 @@ internal static class GatewayCommand
             Streaming = StreamSettings.Read(sources),
         };
         options = ApiSettings.Read(sources, options);
-        ApiSettings.RefuseDangling(options.Aliases, upstreams, settings.Membership.Seeds.Count > 0);
-        var log = settings.Log;
-        try
-        {
-            return GatewayApp.Build(BoundSettings.Read(sources, options), builder => MemberRun.Configure(builder, log));
-        }
-        catch (ArgumentException error)
-        {
-            throw new UsageException(error.Message);
-        }
+        ApiSettings.RefuseDangling(options.Aliases, [.. upstreams.Select(upstream => upstream.Options)], settings.Membership.Seeds.Count > 0);
+        return BoundSettings.Read(sources, options);
     }
 }

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Skein.Cli.Logs;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -30,6 +31,7 @@ internal static class ReplicaCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources, ["encryption between gateway and replica, which Skein does not have yet"]);
+        using var log = MemberLog.Open(settings.LogFormat, settings.Log);
         using var signal = new StopSignal(settings.IsSupervised);
         // All settings are validated before the engine loads.
         var slots = Slots.Read(sources);
@@ -37,7 +39,6 @@ internal static class ReplicaCommand
         var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "" };
         await using var engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
         var description = await engine.DescribeAsync(signal.Stop);
-        var log = settings.Log;
         var options = new ReplicaOptions
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),

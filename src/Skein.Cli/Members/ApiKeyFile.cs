@@ -15,7 +15,7 @@ internal sealed class ApiKeyFile(string path, string origin)
     {
         try
         {
-            _writtenAt = File.GetLastWriteTimeUtc(path);
+            _writtenAt = WatchedFile.WrittenAt(path);
             return ApiKeyRing.Parse(File.ReadAllText(path));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
@@ -33,7 +33,7 @@ internal sealed class ApiKeyFile(string path, string origin)
         {
             try
             {
-                if (File.GetLastWriteTimeUtc(path) != _writtenAt)
+                if (WatchedFile.WrittenAt(path) != _writtenAt)
                     keys.Use(Read());
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)

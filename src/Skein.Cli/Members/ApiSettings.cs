@@ -19,22 +19,29 @@ internal static class ApiSettings
         "cors-origin", "origin", "Origin of web pages that may use the APIs, such as https://chat.example; repeatable; * allows any",
         "origins such as https://chat.example, or *", 64, ApiOptions.IsOrigin);
 
-    private static readonly Setting<IReadOnlyList<ModelAlias>> Aliases = new(
+    private static readonly Setting<IReadOnlyList<ModelAlias>> Aliases = new Setting<IReadOnlyList<ModelAlias>>(
         "alias", "name=model", "Further name of one or several models: NAME=MODEL[,MODEL]; repeatable", "NAME=MODEL or NAME=MODEL,MODEL", [],
-        TryReadAliases, repeatable: true);
+        TryReadAliases, repeatable: true)
+        .As(SettingShape.Of(typeof(string), isList: true), TextOf).Live();
 
     private static readonly Setting<TimeSpan> HeaderHold = Setting.Duration(
         "header-hold", "How long a stream that has left the queue waits for its first token before its headers are sent [default: 15s]",
         Defaults.HeaderHold, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
 
-    public static IReadOnlyList<ISetting> All { get; } = [Aliases, PassThrough, CorsOrigins, HeaderHold];
+    private static readonly Setting<bool> StreamToolCalls = Setting.Flag(
+        "stream-tool-calls", "Stream tool calls as the servers make them [default: false, each call comes whole; a request may ask for it]");
+
+    public static IReadOnlyList<ISetting> All { get; } = [Aliases, PassThrough, CorsOrigins, HeaderHold, StreamToolCalls];
 
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options) => options with
     {
         Aliases = Aliases.Read(sources),
         Api = options.Api with
         {
-            PassThrough = PassThrough.Read(sources), CorsOrigins = CorsOrigins.Read(sources), HeaderHold = HeaderHold.Read(sources),
+            PassThrough = PassThrough.Read(sources),
+            CorsOrigins = CorsOrigins.Read(sources),
+            HeaderHold = HeaderHold.Read(sources),
+            StreamToolCalls = StreamToolCalls.Read(sources),
         },
     };
 
@@ -52,6 +59,9 @@ internal static class ApiSettings
                 + $"allowed: {string.Join(", ", models.Order(StringComparer.Ordinal))}");
         }
     }
+
+    private static string? TextOf(IReadOnlyList<ModelAlias> aliases) =>
+        aliases.Count == 0 ? null : string.Join(',', aliases.Select(alias => $"{alias.Name}={string.Join(',', alias.Models)}"));
 
     // Flags are joined by commas, as the models of one alias are: what has no "=" belongs to the alias before it.
     private static bool TryReadAliases(string text, out IReadOnlyList<ModelAlias> aliases)

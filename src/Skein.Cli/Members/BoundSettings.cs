@@ -9,17 +9,18 @@ internal static class BoundSettings
     private static readonly GatewayOptions Defaults = new();
 
     private static readonly Setting<int> Sessions = Setting.Number(
-        "max-sessions", "Maximum requests that run or wait [default: 20000]", Defaults.Streaming.MaxSessions, 1, 1_000_000);
+        "max-sessions", "Maximum requests that run or wait [default: 20000]", Defaults.Streaming.MaxSessions, 1, 1_000_000).Live();
 
     private static readonly Setting<long> RequestMemoryBudget = Setting.Size(
         "max-body-memory", "Maximum memory of all request bodies, gRPC messages included [default: 1GiB]",
-        Defaults.Api.MaxBodyMemoryBytes, Defaults.Api.MaxBodyBytes, 1L << 40);
+        Defaults.Api.MaxBodyMemoryBytes, Defaults.Api.MaxBodyBytes, 1L << 40).Live();
 
     private static readonly Setting<long> Journal = Setting.Size(
-        "max-journal", "Maximum journal of one answer, which a failover needs [default: 1MiB]", Defaults.Streaming.JournalBytes, 1 << 10, 1 << 30);
+        "max-journal", "Maximum journal of one answer, which a failover needs [default: 1MiB]", Defaults.Streaming.JournalBytes, 1 << 10, 1 << 30).Live();
 
     private static readonly Setting<long> JournalMemory = Setting.Size(
-        "max-journal-memory", "Maximum memory of all journals, at least --max-journal [default: 1GiB]", Defaults.Streaming.AllJournalsBytes, 1 << 10, 1L << 40);
+        "max-journal-memory", "Maximum memory of all journals, at least --max-journal [default: 1GiB]", Defaults.Streaming.AllJournalsBytes, 1 << 10, 1L << 40)
+        .Live();
 
     private static readonly Setting<long> Headers = Setting.Size(
         "max-headers", "Maximum total size of request headers [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
@@ -29,10 +30,10 @@ internal static class BoundSettings
 
     private static readonly Setting<int> AttemptsWithoutProgress = Setting.Number(
         "attempts-without-progress", "Consecutive attempts lost without a new token after which a request fails [default: 2]",
-        Defaults.Streaming.AttemptsWithoutProgress, 1, 100);
+        Defaults.Streaming.AttemptsWithoutProgress, 1, 100).Live();
 
     private static readonly Setting<int> MaxAttempts = Setting.Number(
-        "max-attempts", "Maximum attempts of one answer; handovers and hedges do not count [default: 8]", Defaults.Streaming.MaxAttempts, 1, 100);
+        "max-attempts", "Maximum attempts of one answer; handovers and hedges do not count [default: 8]", Defaults.Streaming.MaxAttempts, 1, 100).Live();
 
     private static readonly Setting<bool> ClampMaxTokens = Setting.Flag(
         "clamp-max-tokens", "Lower max_tokens to what the context leaves where the engine would refuse the request [default: false]");

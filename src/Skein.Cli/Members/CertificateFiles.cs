@@ -95,5 +95,5 @@ internal sealed class CertificateFiles
     }
 
     // Each of them: a file may be replaced by one with an older time.
-    private DateTime[] WrittenAt() => [.. new[] { _certificate, _key, _clientAuthorities }.OfType<string>().Select(File.GetLastWriteTimeUtc)];
+    private DateTime[] WrittenAt() => [.. new[] { _certificate, _key, _clientAuthorities }.OfType<string>().Select(WatchedFile.WrittenAt)];
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Skein.Cli.Logs;
 using Skein.Cli.Settings;
 
 namespace Skein.Cli.Members;
@@ -42,6 +43,9 @@ internal sealed class EndpointSettings
     private static readonly Setting<LogLevel> MinLevel = Setting.Choice(
         "log", "Minimum log level [default: information]", LogLevel.Information, LogLevels);
 
+    private static readonly Setting<LogFormat> Format = Setting.Choice(
+        "log-format", "Lines of the log: text, or one JSON object each [default: text]", LogFormat.Text, ("text", LogFormat.Text), ("json", LogFormat.Json));
+
     private static readonly Setting<TimeSpan> Grace = Setting.Duration(
         "grace", "How long streams may finish after Ctrl-C or SIGTERM [default: 30s]", TimeSpan.FromSeconds(30), TimeSpan.FromHours(1));
 
@@ -58,6 +62,7 @@ internal sealed class EndpointSettings
         IsSupervised = Supervised.Read(sources);
         StopGrace = Grace.Read(sources);
         Log = MinLevel.Read(sources);
+        LogFormat = Format.Read(sources);
         Membership = new MembershipOptions
         {
             Name = Name.Read(sources) ?? "",
@@ -89,7 +94,7 @@ internal sealed class EndpointSettings
     }
 
     public static IReadOnlyList<ISetting> All { get; } =
-        [Name, Bind, Advertise, Gossip, Join, Cluster, KeyFile, Profile, Insecure, Grace, MinLevel, Supervised];
+        [Name, Bind, Advertise, Gossip, Join, Cluster, KeyFile, Profile, Insecure, Grace, MinLevel, Format, Supervised];
 
     public GossipKeyFile? Keys { get; }
 
@@ -103,6 +108,8 @@ internal sealed class EndpointSettings
     public TimeSpan StopGrace { get; }
 
     public LogLevel Log { get; }
+
+    public LogFormat LogFormat { get; }
 
     /// <summary>The configured name; null: the name will be derived from the bound port.</summary>
     public static string? GivenName(SettingSources sources) => Name.Read(sources);

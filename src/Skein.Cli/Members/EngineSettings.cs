@@ -139,12 +139,13 @@ internal static class EngineSettings
 
     private static ISetting ToFlag(EngineSetting setting) => setting.Kind switch
     {
-        EngineSettingKind.Flag => Setting.Flag(setting.Name, setting.Description),
-        EngineSettingKind.Number => Setting.OptionalReal(setting.Name, setting.Description, setting.Min, setting.Max),
-        EngineSettingKind.Duration => DurationOf(setting, setting.Name).Formerly(setting.FormerName is { } former ? DurationOf(setting, former) : null),
-        EngineSettingKind.SecretFile => Setting.Text(setting.Name, setting.ValueName, setting.Description),
+        EngineSettingKind.Flag => Setting.Flag(setting.Name, setting.Description).Live(),
+        EngineSettingKind.Number => Setting.OptionalReal(setting.Name, setting.Description, setting.Min, setting.Max).Live(),
+        EngineSettingKind.Duration => DurationOf(setting, setting.Name).Formerly(setting.FormerName is { } former ? DurationOf(setting, former) : null).Live(),
+        EngineSettingKind.SecretFile => Setting.Text(setting.Name, setting.ValueName, setting.Description).Live(),
         _ => new Setting<string?>(
-            setting.Name, setting.ValueName, setting.Description, setting.Allowed, null, (string text, out string? read) => setting.IsAllowed(read = text)),
+            setting.Name, setting.ValueName, setting.Description, setting.Allowed, null,
+            (string text, out string? read) => setting.IsAllowed(read = text)).Live(),
     };
 
     private static Setting<TimeSpan> DurationOf(EngineSetting setting, string name) =>

@@ -13,7 +13,7 @@ internal sealed class GossipKeyFile(string path)
         GossipKeys keys;
         try
         {
-            _writtenAt = File.GetLastWriteTimeUtc(path);
+            _writtenAt = WatchedFile.WrittenAt(path);
             keys = GossipKeys.Parse(File.ReadAllText(path));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
@@ -32,7 +32,7 @@ internal sealed class GossipKeyFile(string path)
         {
             try
             {
-                if (File.GetLastWriteTimeUtc(path) != _writtenAt)
+                if (WatchedFile.WrittenAt(path) != _writtenAt)
                     membership.UseKeys(Read());
             }
             catch (Exception error) when (error is UsageException or ArgumentException or IOException or UnauthorizedAccessException)

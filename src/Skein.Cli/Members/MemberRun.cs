@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Skein.Cli.Logs;
 using Skein.Cli.Terminal;
 using Skein.Serving;
 
@@ -19,8 +20,9 @@ internal static class MemberRun
         typeof(MemberRun).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
     /// <summary>Configures logging to standard error; standard output is reserved for messages to the supervisor.</summary>
-    public static void Configure(WebApplicationBuilder builder, LogLevel level)
+    public static void Configure(WebApplicationBuilder builder, MemberLog log)
     {
+        var level = log.Level;
         builder.Logging.SetMinimumLevel(level);
         var frameworkLevel = level == LogLevel.Debug ? LogLevel.Debug : LogLevel.Warning;
         builder.Logging.AddFilter("Microsoft", frameworkLevel);
@@ -29,12 +31,17 @@ internal static class MemberRun
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         // This category logs a failed start with its stack; the verb reports it in one line.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
-        builder.Logging.AddSimpleConsole(console =>
+        // Not disposed by the host: what is written after it counts too.
+        builder.Services.AddSingleton<ILoggerProvider>(new Borrowed(log));
+    }
+
+    private sealed class Borrowed(MemberLog log) : ILoggerProvider
+    {
+        public ILogger CreateLogger(string categoryName) => log.CreateLogger(categoryName);
+
+        public void Dispose()
         {
-            console.SingleLine = true;
-            console.TimestampFormat = "HH:mm:ss.fff ";
-        });
-        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        }
     }
 
     public static async Task<IMembership> JoinAsync(

@@ -19,6 +19,21 @@ internal interface ISetting
     /// <summary>The value; null if no source sets it.</summary>
     object? ReadIfSet(SettingSources sources);
 
+    /// <summary>The value in effect as it is written in the environment and the file; null: there is none.</summary>
+    string? TextOf(SettingSources sources);
+
+    /// <summary>The default as it is written there; null: none, or it depends on other things.</summary>
+    string? DefaultText { get; }
+
+    /// <summary>What is allowed, in words.</summary>
+    string Allowed { get; }
+
+    /// <summary>Type of its value in the file.</summary>
+    SettingShape Shape { get; }
+
+    /// <summary>Whether a running member uses a changed value in its file without a restart.</summary>
+    bool IsLive { get; }
+
     /// <summary>Key of a list of objects in the file, which says more than the setting can; null: there is none.</summary>
     string? ListKey => null;
 }
@@ -32,6 +47,7 @@ internal sealed class Setting<T>(
     string name, string placeholder, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false) : ISetting
 {
     private (string EnvironmentVariable, string Key) _names = NamesOf(name);
+    private Func<T, string?> _write = static value => SettingText.Of(value);
 
     // Options hold text, so that all sources share one reader. A switch is a bool for the help only, which then shows no placeholder.
     public Option Option { get; } =
@@ -47,6 +63,16 @@ internal sealed class Setting<T>(
 
     public ISetting? Former { get; private set; }
 
+    public bool IsLive { get; private set; }
+
+    public SettingShape Shape { get; private set; } = SettingShape.Of(typeof(T), repeatable);
+
+    public string Allowed => allowed;
+
+    public string? DefaultText => _write(defaultValue);
+
+    public string? TextOf(SettingSources sources) => _write(Read(sources));
+
     public T Read(SettingSources sources)
     {
         if (sources.Find(this) is not { } found)
@@ -60,6 +86,21 @@ internal sealed class Setting<T>(
     public Setting<T> WithList(string key)
     {
         ListKey = key;
+        return this;
+    }
+
+    /// <summary>A running member uses a changed value in its file without a restart.</summary>
+    public Setting<T> Live()
+    {
+        IsLive = true;
+        return this;
+    }
+
+    /// <summary>Says how values are written, and what they are in the file.</summary>
+    public Setting<T> As(SettingShape shape, Func<T, string?>? write = null)
+    {
+        Shape = shape;
+        _write = write ?? _write;
         return this;
     }
 
@@ -101,33 +142,40 @@ internal static class Setting
         new(name, value, description, "a text that is not empty", null, (string text, out string? read) => (read = text).Length > 0);
 
     public static Setting<int> Number(string name, string description, int defaultValue, int min, int max) =>
-        new(name, "n", description, Range("a whole number", min, max), defaultValue, Reader(NumberStyles.AllowLeadingSign, min, max));
+        new Setting<int>(name, "n", description, Range("a whole number", min, max), defaultValue, Reader(NumberStyles.AllowLeadingSign, min, max))
+            .As(SettingShape.Number("integer", min, max));
 
     public static Setting<int?> OptionalNumber(string name, string description, int min, int max) =>
-        new(name, "n", description, Range("a whole number", min, max), null, Optional(Reader(NumberStyles.AllowLeadingSign, min, max)));
+        new Setting<int?>(name, "n", description, Range("a whole number", min, max), null, Optional(Reader(NumberStyles.AllowLeadingSign, min, max)))
+            .As(SettingShape.Number("integer", min, max));
 
     public static Setting<double> Real(string name, string description, double defaultValue, double min, double max) =>
-        new(name, "x", description, Range("a number", min, max), defaultValue, Reader(NumberStyles.Float, min, max));
+        new Setting<double>(name, "x", description, Range("a number", min, max), defaultValue, Reader(NumberStyles.Float, min, max))
+            .As(SettingShape.Number("number", min, max));
 
     public static Setting<double> Share(string name, string description, double defaultValue) =>
-        new(name, "x", description, "above 0, to 1", defaultValue,
-            (string text, out double read) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is > 0 and <= 1);
+        new Setting<double>(name, "x", description, "above 0, to 1", defaultValue,
+            (string text, out double read) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is > 0 and <= 1)
+            .As(SettingShape.Number("number", 0, 1));
 
     public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
-        new(name, "x", description, Range("a number", min, max), null, Optional(Reader(NumberStyles.Float, min, max)));
+        new Setting<double?>(name, "x", description, Range("a number", min, max), null, Optional(Reader(NumberStyles.Float, min, max)))
+            .As(SettingShape.Number("number", min, max));
 
     public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, TimeSpan min = default)
     {
         var from = min > TimeSpan.Zero ? $"from {Durations.Text(min)} " : "";
-        return new(name, "time", description, $"a time such as 500ms, 2s or 10m, {from}to {Durations.Text(max)}", defaultValue,
-            (string text, out TimeSpan read) => Durations.TryParse(text, out read) && read >= min && read <= max);
+        return new Setting<TimeSpan>(name, "time", description, $"a time such as 500ms, 2s or 10m, {from}to {Durations.Text(max)}", defaultValue,
+            (string text, out TimeSpan read) => Durations.TryParse(text, out read) && read >= min && read <= max)
+            .As(SettingShape.Duration);
     }
 
     public static Setting<long> Size(string name, string description, long defaultValue, long min, long max)
     {
         var allowed = $"a size such as 65536, 512KiB, 32MiB or 1GiB, from {Sizes.Text(min)} to {Sizes.Text(max)}";
-        return new(name, "size", description, allowed, defaultValue,
-            (string text, out long read) => Sizes.TryParse(text, out read) && read >= min && read <= max);
+        return new Setting<long>(name, "size", description, allowed, defaultValue,
+            (string text, out long read) => Sizes.TryParse(text, out read) && read >= min && read <= max)
+            .As(SettingShape.Size, static bytes => Sizes.Text(bytes));
     }
 
     /// <summary>A switch: the flag needs no value; in the environment and the file it is true or false.</summary>
@@ -149,12 +197,12 @@ internal static class Setting
     public static Setting<T> Choice<T>(string name, string description, T defaultValue, params (string Word, T Value)[] choices)
     {
         var words = choices.Select(choice => choice.Word).ToList();
-        return new(name, string.Join('|', words), description, string.Join(", ", words), defaultValue, (string text, out T read) =>
+        return new Setting<T>(name, string.Join('|', words), description, string.Join(", ", words), defaultValue, (string text, out T read) =>
         {
             var at = words.FindIndex(word => word.Equals(text, StringComparison.OrdinalIgnoreCase));
             read = at >= 0 ? choices[at].Value : defaultValue;
             return at >= 0;
-        });
+        }).As(SettingShape.Word(words), value => choices.FirstOrDefault(choice => Equals(choice.Value, value)).Word);
     }
 
     private static string Range<T>(string kind, T min, T max) => string.Create(CultureInfo.InvariantCulture, $"{kind} from {min} to {max}");

@@ -12,14 +12,34 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
 {
     public const string VariablePrefix = "SKEIN_";
 
-    private readonly JsonStreamConfigurationProvider? _file = path is null ? null : Load(path, settings);
+    /// <summary>Names the schema of the file, for editors. It is no setting.</summary>
+    public const string SchemaKey = "$schema";
+
+    private readonly FileContent? _file = path is null ? null : Load(path, settings);
+
+    /// <summary>The configuration file; null: there is none.</summary>
+    public string? Path => path;
+
+    /// <summary>What the file contained when it was read.</summary>
+    public byte[] FileBytes => _file?.Bytes ?? [];
+
+    /// <summary>The settings that the verb has.</summary>
+    public IReadOnlyList<ISetting> Settings => settings;
+
+    /// <summary>The same flags and variables with what the file contains now.</summary>
+    /// <exception cref="UsageException">The file cannot be read, or has a key that is not a setting.</exception>
+    public SettingSources Reopen() => new(flags, settings, environment, path);
+
+    /// <summary>The same flags and variables with another file.</summary>
+    /// <exception cref="UsageException">The file cannot be read, or has a key that is not a setting.</exception>
+    public SettingSources WithFile(string file) => new(flags, settings, environment, file);
 
     /// <summary>The value in effect and what to call its origin in a message; null if no source sets it.</summary>
     public (string Value, string Origin)? Find(ISetting setting) =>
         !settings.Contains(setting) ? null
         : FlagOf(setting) is { } flag ? (flag, setting.Option.Name)
         : environment[setting.EnvironmentVariable] is string { Length: > 0 } variable ? (variable, setting.EnvironmentVariable)
-        : _file is not null && ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {path}")
+        : _file is not null && ValueIn(_file.Values, setting) is { } member ? (member, $"'{setting.Key}' in {path}")
         : setting.Former is { } former ? Find(former)
         : null;
 
@@ -27,32 +47,35 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
     /// <exception cref="UsageException">It is not a list.</exception>
     public (JsonElement List, string Path)? FindList(string key)
     {
-        if (path is null || _file is null || !_file.GetChildKeys([], parentPath: null).Contains(key, StringComparer.Ordinal))
+        if (path is null || _file is null || !_file.Root.TryGetProperty(key, out var list))
             return null;
-        using var stream = File.OpenRead(path);
-        using var document = JsonDocument.Parse(stream, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
-        return document.RootElement.TryGetProperty(key, out var list) && list.ValueKind == JsonValueKind.Array
-            ? (list.Clone(), path)
+        return list.ValueKind == JsonValueKind.Array
+            ? (list, path)
             : throw new UsageException($"'{key}' in {path} is not a list; allowed: a list of objects");
     }
 
     public T Get<T>(Argument<T> argument) => flags.GetRequiredValue(argument);
 
+    /// <summary>The value of an argument that may be left out.</summary>
+    public T? Find<T>(Argument<T?> argument) => flags.GetValue(argument);
+
     private string? FlagOf(ISetting setting) => flags.GetResult(setting.Option) is { Implicit: false } flag
         ? flag.Tokens.Count == 0 ? bool.TrueString : string.Join(',', flag.Tokens)
         : null;
 
-    private static JsonStreamConfigurationProvider Load(string path, IReadOnlyList<ISetting> settings)
+    private static FileContent Load(string path, IReadOnlyList<ISetting> settings)
     {
         try
         {
-            using var stream = File.OpenRead(path);
-            var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = stream });
+            // Read once, so that all values are of one version of the file.
+            var bytes = File.ReadAllBytes(path);
+            var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = new MemoryStream(bytes) });
             file.Load();
+            using var document = JsonDocument.Parse(bytes, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             HashSet<string> lists = [.. settings.Select(setting => setting.ListKey).OfType<string>()];
-            HashSet<string> known = [.. settings.Select(setting => setting.Key), .. lists];
+            HashSet<string> known = [.. settings.Select(setting => setting.Key), .. lists, SchemaKey];
             if (file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is not { } unknown)
-                return file;
+                return new FileContent(bytes, file, document.RootElement.Clone());
             var shown = settings.Where(setting => !setting.Option.Hidden).Select(setting => setting.Key).Concat(lists).Order(StringComparer.Ordinal);
             throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", shown)}");
         }
@@ -62,6 +85,8 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
             throw new UsageException($"--config {path} {problem}: {error.Message}");
         }
     }
+
+    private sealed record FileContent(byte[] Bytes, JsonStreamConfigurationProvider Values, JsonElement Root);
 
     /// <summary>A value as flags write it. An array is a section with numbered keys; its items are joined by commas.</summary>
     private static string? ValueIn(JsonStreamConfigurationProvider provider, ISetting setting)

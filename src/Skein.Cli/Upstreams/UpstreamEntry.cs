@@ -8,7 +8,28 @@ namespace Skein.Cli.Upstreams;
 /// <summary>One object of <c>upstreams</c> in the configuration file. Its errors name the member, such as <c>upstreams[1].slots</c>.</summary>
 internal sealed class UpstreamEntry
 {
-    private static readonly string[] Members = ["url", "name", "model", "aliases", "keyFile", "ca", "headers", "slots", "weight", "fingerprint", "kind"];
+    public const string Headers = "headers";
+
+    /// <summary>The members of an object, each with what it is for and its JSON schema.</summary>
+    public static IReadOnlyList<(string Name, string Description, string Schema)> Documented { get; } =
+    [
+        ("url", "Address of the server; required", """{"type": "string", "pattern": "^https?://"}"""),
+        ("name", "Name in the fleet, unique; clients see it in errors [default: host:port, and clients see upstream-1]",
+            """{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}"""),
+        ("model", "The one model to serve [default: model]", """{"type": "string", "minLength": 1}"""),
+        ("aliases", "Further names of that model; the server receives its own name",
+            """{"type": "array", "maxItems": 32, "items": {"type": "string", "minLength": 1, "maxLength": 256}}"""),
+        ("keyFile", "File with the API key of the server [default: engineKeyFile]", """{"type": "string", "minLength": 1}"""),
+        ("ca", "PEM file with the authorities that may have issued the server's certificate [default: the system's]", """{"type": "string", "minLength": 1}"""),
+        (Headers, "Further headers of every call", """{"type": "object", "additionalProperties": {"type": "string"}}"""),
+        ("slots", "Concurrent generations [default: upstreamSlots]", """{"type": "integer", "minimum": 1, "maximum": 10000}"""),
+        ("weight", "Share of work relative to others [default: 1]", """{"type": "number", "minimum": 0.001, "maximum": 1000}"""),
+        ("fingerprint", "Declares servers with the same text interchangeable [default: engineFingerprint]",
+            """{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}"""),
+        ("kind", "Server type [default: engineKind]", $$"""{"enum": [{{string.Join(", ", OpenAiEngineOptions.Kinds.Select(kind => $"\"{kind}\""))}}]}"""),
+    ];
+
+    private static readonly string[] Members = [.. Documented.Select(member => member.Name)];
 
     /// <summary>Headers that belong to the connection or are set by the gateway.</summary>
     private static readonly string[] OwnHeaders =

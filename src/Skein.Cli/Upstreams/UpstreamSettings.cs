@@ -18,31 +18,40 @@ internal static class UpstreamSettings
         $"http:// or https:// addresses without user name, query and fragment, at most {MostUpstreams}, each of another host and port",
         [],
         TryRead,
-        repeatable: true).WithList(ListKey);
+        repeatable: true).WithList(ListKey).Live();
 
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
-        "upstream-slots", "Concurrent requests per upstream [default: the server's own number, else a number that begins at 64 and adapts]", 1, 10_000);
+        "upstream-slots", "Concurrent requests per upstream [default: the server's own number, else a number that begins at 64 and adapts]", 1, 10_000).Live();
 
     public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
 
     /// <summary>The servers: those of the flag, all with the same options, and those of <c>upstreams</c> in the file, each with its own.</summary>
     /// <exception cref="UsageException">A value is not allowed.</exception>
-    public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources)
+    public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources) => [.. ReadConfigured(sources).Select(upstream => upstream.Options)];
+
+    /// <summary>The same with what tells whether a changed file changes an upstream.</summary>
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    public static IReadOnlyList<ConfiguredUpstream> ReadConfigured(SettingSources sources)
     {
         var slots = Slots.Read(sources);
         var engineTimeout = EngineSettings.ReadEngineTimeout(sources);
-        List<UpstreamOptions> upstreams =
-            [.. Urls.Read(sources).Select(url => Of(EngineSettings.ReadServer("--upstream", url, sources, slots), engineTimeout))];
+        List<ConfiguredUpstream> upstreams = [];
+        foreach (var url in Urls.Read(sources))
+        {
+            if (SameServer(upstreams, url) is { } same)
+                throw new UsageException($"--upstream {url} is the server of {same.Url}; allowed: each server once");
+            upstreams.Add(ConfiguredUpstream.Of(EngineSettings.ReadServer("--upstream", url, sources, slots), engineTimeout));
+        }
         if (sources.FindList(ListKey) is (var list, var path))
         {
             foreach (var entry in UpstreamEntry.Read(list, path))
             {
                 var server = entry.ToOptions(EngineSettings.ReadServer("upstreams:", entry.Url, sources, slots));
-                var upstream = Of(server, engineTimeout) with { Weight = entry.Weight };
-                if (entry.Name is { } name)
-                    upstream = upstream with { Name = name, Label = name };
-                if (upstreams.Any(other => other.Name == upstream.Name))
-                    throw entry.Error("name", $"is '{upstream.Name}', as of another upstream; allowed: a name of its own [default: host:port]");
+                var upstream = ConfiguredUpstream.Of(server, engineTimeout, entry.Name, entry.Weight);
+                if (SameServer(upstreams, entry.Url) is { } same)
+                    throw entry.Error("url", $"is {entry.Url}, the server of upstream '{same.Name}'; allowed: each server once");
+                if (upstreams.Any(other => other.Options.Name == upstream.Options.Name))
+                    throw entry.Error("name", $"is '{upstream.Options.Name}', as of another upstream; allowed: a name of its own [default: host:port]");
                 upstreams.Add(upstream);
             }
             if (upstreams.Count > MostUpstreams)
@@ -53,19 +62,11 @@ internal static class UpstreamSettings
         return upstreams;
     }
 
-    private static UpstreamOptions Of(OpenAiEngineOptions server, TimeSpan engineTimeout) => new()
-    {
-        Name = NameOf(server.BaseUrl),
-        ConnectAsync = cancellationToken => OpenAiEngineFactory.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
-        Url = server.BaseUrl,
-        Models = server.Model is { } model ? [model, .. server.Aliases] : [],
-        Slots = server.Slots,
-        EngineTimeout = engineTimeout,
-    };
+    private static UpstreamOptions? SameServer(IEnumerable<ConfiguredUpstream> upstreams, Uri url) =>
+        upstreams.Select(upstream => upstream.Options).FirstOrDefault(other => UpstreamSharing.IsSameServer(other.Url!, url));
 
-    private static string NameOf(Uri url) => $"{url.Host}:{url.Port}";
-
-    private static bool TryRead(string text, out IReadOnlyList<Uri> urls)
+    /// <summary>Reads addresses, joined by commas, each of another host and port.</summary>
+    public static bool TryRead(string text, out IReadOnlyList<Uri> urls)
     {
         var read = new List<Uri>();
         urls = read;
@@ -75,6 +76,6 @@ internal static class UpstreamSettings
                 return false;
             read.Add(url);
         }
-        return read.Count <= MostUpstreams && read.DistinctBy(NameOf, StringComparer.OrdinalIgnoreCase).Count() == read.Count;
+        return read.Count <= MostUpstreams && read.DistinctBy(ConfiguredUpstream.NameOf, StringComparer.OrdinalIgnoreCase).Count() == read.Count;
     }
 }

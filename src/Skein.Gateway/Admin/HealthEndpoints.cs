@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.AspNetCore.Routing;
 
 namespace Skein.Gateway.Admin;
@@ -6,9 +5,6 @@ namespace Skein.Gateway.Admin;
 /// <summary>The HTTP endpoints for health checks, under the names that orchestrators, load balancers and clients of other servers use.</summary>
 internal static class HealthEndpoints
 {
-    private static readonly string Version =
-        typeof(HealthEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
-
     public static void MapHealth(this IEndpointRouteBuilder endpoints)
     {
         // Some load balancers send HEAD.
@@ -20,7 +16,7 @@ internal static class HealthEndpoints
                 : Results.Text($"ready ({readiness.Count()})\n"));
         endpoints.MapMethods("/health", get, Health);
         endpoints.MapMethods("/ping", get, Health);
-        endpoints.MapMethods("/version", get, () => Results.Json(new { version = Version }));
+        endpoints.MapMethods("/version", get, () => Results.Json(new { version = BuildInfo.Version }));
     }
 
     private static IResult Health(Readiness readiness)

@@ -6,7 +6,7 @@ namespace Skein.Gateway.Group;
 internal sealed class AliasedFleet : IFleetSource, IDisposable
 {
     private readonly IFleetSource _source;
-    private readonly IReadOnlyList<ModelAlias> _aliases;
+    private IReadOnlyList<ModelAlias> _aliases;
     private readonly Lock _gate = new();
     private FleetView? _seen;
     private FleetView _current = FleetView.Empty;
@@ -33,6 +33,16 @@ internal sealed class AliasedFleet : IFleetSource, IDisposable
                 return _current;
             }
         }
+    }
+
+    /// <summary>Serves other aliases from now on. Streams that run are not affected.</summary>
+    /// <exception cref="ArgumentException">The aliases do not fit together. Nothing has changed.</exception>
+    public void Use(IReadOnlyList<ModelAlias> aliases)
+    {
+        ModelAlias.Check(aliases);
+        lock (_gate)
+            (_aliases, _seen) = (aliases, null);
+        Changed?.Invoke();
     }
 
     public void Dispose() => _source.Changed -= OnChanged;

@@ -1,13 +1,13 @@
 using Google.Protobuf;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Group;
 
 /// <summary>The group, the fleet and the queue as operators, clients and metrics see them. Thread-safe; answers from memory.</summary>
-internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time)
-    : IMemberDirectory, IModelCatalog, IFleetVitals
+internal sealed class GroupDirectory(
+    FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time, ConfigurationState? configuration = null)
+    : IMemberDirectory, IModelCatalog
 {
     /// <summary>Past it, first times of models that are not served now are forgotten.</summary>
     private const int MostFirstTimes = OfferedModels.MostNames;
@@ -97,9 +97,6 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() =>
         admission.Breakers().Select(breaker => (breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
 
-    IEnumerable<(string Role, string State, int Count)> IFleetVitals.Members() =>
-        Group.GroupBy(member => (member.Role, member.State)).Select(group => (group.Key.Role, WordFor(group.Key.State), group.Count()));
-
     private MemberStatus StatusOf(Member member, IReadOnlyDictionary<ReplicaId, string> health)
     {
         var metadata = member.Metadata;
@@ -125,7 +122,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
             Kind = replica?.Description.Kind ?? "",
             Tier = replica?.Description.Tier ?? "",
-            Reason = replica?.Description.TierReason ?? "",
+            Reason = member.IsSelf && configuration?.Problem is { } problem ? $"configuration refused: {problem}" : replica?.Description.TierReason ?? "",
         };
     }
 

@@ -29,8 +29,9 @@ internal sealed class GatewayMetrics : IHostedService
     private readonly Histogram<double> _firstToken;
 
     public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RoutingStatistics statistics, RequestTally tally, TimeProvider time,
-        ProcessLateness lateness, ApiKeyStore keys)
+        ProcessLateness lateness, ApiKeyStore keys, TelemetryOptions options)
     {
+        AccessLog = options.AccessLog is { } sink ? new AccessLog(sink, time) : null;
         _tally = tally;
         _time = time;
         var meter = meters.Create(MetricNames.Meter);
@@ -59,15 +60,21 @@ internal sealed class GatewayMetrics : IHostedService
         meter.CreateObservableGauge("skein.members", () => Members(vitals), "{member}", "Members known to this gateway, by role and state.");
         meter.CreateObservableCounter("skein.membership.dropped", () => vitals.Dropped().Select(item => Measure(item.Count, "cause", item.Cause)),
             "{packet}", "Gossip packets dropped unread, by cause.");
-        meter.CreateObservableGauge("skein.breaker.state", () => vitals.Breakers().Select(item => Measure(item.Level, "replica", item.Replica)),
+        meter.CreateObservableGauge("skein.breaker.state", () => vitals.Breakers().Select(item => Measure(item.Level, MetricNames.Replica, item.Replica)),
             null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
-        meter.CreateObservableCounter("skein.breaker.ejections", () => vitals.Breakers().Select(item => Measure(item.Ejections, "replica", item.Replica)),
+        meter.CreateObservableCounter(
+            "skein.breaker.ejections", () => vitals.Breakers().Select(item => Measure(item.Ejections, MetricNames.Replica, item.Replica)),
             "{ejection}", "How often the circuit breaker of a replica opened.");
     }
 
     internal RequestTally Tally => _tally;
 
-    public RequestMeasurement Begin(string operation) => new(this, _time, operation);
+    /// <summary>Null: there is none.</summary>
+    internal AccessLog? AccessLog { get; }
+
+    /// <param name="operation">Name of the operation in metrics.</param>
+    /// <param name="requestId">Id of the request; empty: it was refused before it was read.</param>
+    public RequestMeasurement Begin(string operation, string requestId = "") => new(this, _time, operation, requestId);
 
     /// <summary>Adds 0 to every counter, because an exporter does not show a counter before its first use.</summary>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -100,7 +107,9 @@ internal sealed class GatewayMetrics : IHostedService
     internal void FirstToken(TimeSpan elapsed, string operation, string model)
     {
         _tally.FirstToken.Add(elapsed);
-        _firstToken.Record(elapsed.TotalSeconds, new(MetricNames.Operation, operation), new(MetricNames.ResponseModel, model));
+        _firstToken.Record(
+            elapsed.TotalSeconds, new(MetricNames.Operation, operation), new(MetricNames.Provider, MetricNames.ProviderName),
+            new(MetricNames.ResponseModel, model));
     }
 
     internal void Ended(TimeSpan elapsed, string operation, string? model, string outcome, long inputTokens, long outputTokens)
@@ -115,6 +124,7 @@ internal sealed class GatewayMetrics : IHostedService
 
         if (outcome != RequestOutcomes.Completed)
             tags.Add("error.type", outcome);
+        tags.Add(MetricNames.Provider, MetricNames.ProviderName);
         _duration.Record(elapsed.TotalSeconds, tags);
         _tally.Count(outcome);
         Count(operation, outcome, 1); // last: when it changes, the other metrics already have
@@ -165,6 +175,13 @@ internal static class MetricNames
     public const string ResponseModel = "gen_ai.response.model";
 
     public const string TokenType = "gen_ai.token.type";
+
+    /// <summary>Who answers clients: always this gateway, whatever server is behind it.</summary>
+    public const string Provider = "gen_ai.provider.name";
+    public const string ProviderName = "skein";
+
+    /// <summary>Name of a replica in the fleet.</summary>
+    public const string Replica = "replica";
 }
 
 /// <summary>State of the fleet, read at each collection of metrics. Thread-safe; answers from memory; does not throw. Counts never fall.</summary>
@@ -178,6 +195,9 @@ internal interface IFleetVitals
 
     /// <summary>Gossip packets dropped, by the name of a <c>DropCause</c>, including causes that never occurred.</summary>
     IEnumerable<(string Cause, long Count)> Dropped();
+
+    /// <summary>Live replicas and upstreams: slots, those that this gateway uses, and whether it takes no new work. Every name once.</summary>
+    IEnumerable<(string Replica, int Slots, int Leased, bool Draining)> Replicas();
 
     /// <summary>Circuit breakers of live replicas: 0 closed, 1 half-open, 2 open; ejections since the generation started.</summary>
     IEnumerable<(string Replica, int Level, long Ejections)> Breakers();

@@ -9,12 +9,12 @@ public interface IUpstreams
     IReadOnlyList<string> Names { get; }
 
     /// <summary>Adds an upstream. It serves once its server answers, and again each time the server comes back.</summary>
-    /// <exception cref="ArgumentException">An option is not allowed, or the name is in use.</exception>
+    /// <exception cref="ArgumentException">An option is not allowed, or another upstream has the name or the server.</exception>
     void Add(UpstreamOptions options);
 
     /// <summary>
-    /// Removes an upstream. It gets no new work at once; running streams are handed over as in a drain, or finish. Streams that still run after
-    /// <paramref name="timeout"/> are ended and continue elsewhere.
+    /// Removes an upstream. It gets no new work at once, and its name may be used again; running streams are handed over as in a drain, or finish. Streams
+    /// that still run after <paramref name="timeout"/> are ended and continue elsewhere.
     /// </summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="timeout">Longest wait for the streams. Not negative.</param>

@@ -9,9 +9,8 @@ namespace Skein.Gateway.Upstreams;
 /// Keeps one upstream in the gateway's fleet while its server answers. The server is checked periodically. Each time it returns it is a new generation, and
 /// is asked again what it serves.
 /// </summary>
-/// <param name="label">Its name for clients.</param>
 internal sealed partial class Upstream(
-    UpstreamOptions options, string label, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
+    UpstreamOptions options, UpstreamRow row, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
 {
     private const int MostLoggedModels = 8;
 
@@ -36,6 +35,9 @@ internal sealed partial class Upstream(
     private volatile EngineHost? _host;
     private volatile bool _isRemoved;
 
+    /// <summary>Whether its server, as far as known, takes one request at a time.</summary>
+    public bool HasOneSlot => _host?.Control.EngineSlots == 1;
+
     /// <summary>Runs until cancelled. Throws only after a bug.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -47,7 +49,7 @@ internal sealed partial class Upstream(
                 await using var engine = await ConnectAsync(logged, cancellationToken);
                 var problem = await ServeAsync(engine, cancellationToken);
                 Log.NotServed(_logger, options.Name, logged = problem.Reason);
-                fleet.Failed(options.Name, problem);
+                fleet.Failed(row, problem);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -95,7 +97,7 @@ internal sealed partial class Upstream(
             if (problem.Reason != logged)
             {
                 Log.NotServed(_logger, options.Name, logged = problem.Reason);
-                fleet.Failed(options.Name, problem);
+                fleet.Failed(row, problem);
             }
             await Task.Delay(problem.IsFinal ? FinalPause : Pause, time, cancellationToken);
         }
@@ -108,7 +110,7 @@ internal sealed partial class Upstream(
         {
             var problem = UpstreamProblem.Silent(SilenceToTell);
             Log.NotServed(_logger, options.Name, problem.Reason);
-            fleet.Failed(options.Name, problem);
+            fleet.Failed(row, problem);
         }
         await answered.CancelAsync();
         return await connecting;
@@ -117,7 +119,7 @@ internal sealed partial class Upstream(
     /// <summary>Serves until the server is gone.</summary>
     private async Task<UpstreamProblem> ServeAsync(IInferenceEngine engine, CancellationToken cancellationToken)
     {
-        _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
+        _generation = fleet.NextGeneration();
         using var host = new EngineHost(
             engine,
             new EngineHostOptions { Name = options.Name, Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation },
@@ -134,17 +136,17 @@ internal sealed partial class Upstream(
         }
         _host = host;
         link.Add(replica.Id, host);
-        fleet.Up(replica, host.Control, () => host.KeyRefusal);
+        fleet.Up(row, replica, host.Control, () => host.KeyRefusal);
         host.DescriptionChanged += description => Update(Describe(engine, description, host));
         try
         {
             var slots = host.HasAdaptiveSlots ? $"{replica.Slots} slots (adaptive)" : replica.Slots == 1 ? "1 slot" : $"{replica.Slots} slots";
-            Log.Served(_logger, options.Name, label, replica.Kind, ModelsOf(replica), slots, TierOf(replica));
+            Log.Served(_logger, options.Name, row.Label, replica.Kind, ModelsOf(replica), slots, TierOf(replica));
             return await RunAsync(engine, host, replica.Id, cancellationToken);
         }
         finally
         {
-            fleet.Down(options.Name);
+            fleet.Down(row);
             await DrainAsync(host, StopTimeout, cancellationToken);
             _host = null;
             host.Abort();
@@ -155,7 +157,7 @@ internal sealed partial class Upstream(
     private ReplicaDescription Describe(IInferenceEngine engine, EngineDescription described, EngineHost host) => new()
     {
         Id = new ReplicaId(options.Name, _generation),
-        PublicName = label,
+        PublicName = row.Label,
         Address = InProcessReplicaLink.Address,
         Models = [.. described.Models.Select(model => model.Name)],
         Slots = host.Control.Slots,
@@ -168,7 +170,7 @@ internal sealed partial class Upstream(
 
     private void Update(ReplicaDescription replica)
     {
-        fleet.Update(replica);
+        fleet.Update(row, replica);
         Log.Changed(_logger, options.Name, ModelsOf(replica), TierOf(replica));
     }
 

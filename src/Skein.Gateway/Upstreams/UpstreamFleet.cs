@@ -6,16 +6,14 @@ namespace Skein.Gateway.Upstreams;
 /// <summary>The group's replicas and this gateway's upstreams. Without upstreams it is the group's fleet as it is. Thread-safe.</summary>
 internal sealed class UpstreamFleet : IFleetSource, IDisposable
 {
-    /// <summary>Most models of one upstream that are remembered after its server stopped serving them.</summary>
-    private const int MostModels = 1024;
-
     private readonly GroupFleet _group;
     private readonly TimeProvider _time;
     private readonly long _origin;
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, UpstreamRow> _upstreams = new(StringComparer.Ordinal);
+    private readonly List<UpstreamRow> _rows = [];
     private readonly HashSet<ReplicaId> _leaving = [];
     private volatile FleetView _current = FleetView.Empty;
+    private ulong _generation;
 
     public UpstreamFleet(GroupFleet group, TimeProvider time)
     {
@@ -30,7 +28,17 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
 
-    private IEnumerable<UpstreamRow> SharedRows => _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null });
+    private IEnumerable<UpstreamRow> SharedRows => _rows.Where(row => row is { Control: not null, Replica: not null, Url: not null });
+
+    /// <summary>Addresses of the servers of the upstreams that do not leave.</summary>
+    public IReadOnlyList<Uri> Urls
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _rows.Where(row => !row.IsLeaving).Select(row => row.Url).OfType<Uri>()];
+        }
+    }
 
     /// <summary>
     /// All upstreams by name; one that does not serve now has no replica. The reason says why it does not serve, fails, or does not continue lost answers.
@@ -41,31 +49,47 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         {
             lock (_gate)
             {
-                return _upstreams.ToDictionary(row => row.Key, row => (row.Value.Current, row.Value.Reason), StringComparer.Ordinal);
+                // Of two with one name, the one that is not leaving.
+                return _rows.OrderBy(row => row.IsLeaving).DistinctBy(row => row.Name, StringComparer.Ordinal)
+                    .ToDictionary(row => row.Name, row => (row.Current, row.Reason), StringComparer.Ordinal);
             }
         }
     }
 
     /// <summary>Adds an upstream that does not serve yet.</summary>
+    /// <param name="name">Only upstreams that leave may have it too.</param>
     /// <param name="label">Its name for clients.</param>
     /// <param name="models">Models that it is meant to serve; empty: any.</param>
     /// <param name="url">Address of its server; null: it is not shared with other gateways.</param>
-    public void Add(string name, string label, IReadOnlyList<string> models, Uri? url = null) =>
-        Change(() => _upstreams.Add(name, new UpstreamRow { Label = label, Expected = models, Url = url }));
+    public UpstreamRow Add(string name, string label, IReadOnlyList<string> models, Uri? url = null)
+    {
+        var row = new UpstreamRow { Name = name, Label = label, Expected = models, Url = url };
+        Change(() => _rows.Add(row));
+        return row;
+    }
 
-    public void Remove(string name) => Change(() => _upstreams.Remove(name));
+    public void Remove(UpstreamRow row) => Change(() => _rows.Remove(row));
+
+    /// <summary>The upstream is being removed: its name may be used again.</summary>
+    public void Leave(UpstreamRow row) => Change(() => row.IsLeaving = true);
+
+    /// <summary>A generation that no upstream had before.</summary>
+    public ulong NextGeneration()
+    {
+        lock (_gate)
+            return _generation = Math.Max(_generation + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds());
+    }
 
     /// <summary>The upstream serves from now on.</summary>
     /// <param name="replica">The replica, without the state of its drain.</param>
     /// <param name="control">Reports the drain, which gossip reports for replicas of the group.</param>
     /// <param name="keyRefusal">The refusal of the gateway's key by the last request, if it was refused. Default (null): no key is refused.</param>
-    public void Up(ReplicaDescription replica, IReplicaControl control, Func<FaultException?>? keyRefusal = null)
+    public void Up(UpstreamRow row, ReplicaDescription replica, IReplicaControl control, Func<FaultException?>? keyRefusal = null)
     {
         control.DrainChanged += Refresh;
         control.SlotsChanged += Refresh;
         Change(() =>
         {
-            var row = _upstreams[replica.Id.Name];
             (row.Control, row.KeyRefusal) = (control, keyRefusal);
             row.Serve(replica);
         });
@@ -73,18 +97,18 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     }
 
     /// <summary>The upstream serves other models than before, or describes them otherwise.</summary>
-    public void Update(ReplicaDescription replica) => Change(() => _upstreams[replica.Id.Name].Serve(replica));
+    public void Update(UpstreamRow row, ReplicaDescription replica) => Change(() => row.Serve(replica));
 
     /// <summary>The upstream does not serve, for a reason that is new.</summary>
-    public void Failed(string name, UpstreamProblem problem) => Change(() => _upstreams[name].Problem = problem);
+    public void Failed(UpstreamRow row, UpstreamProblem problem) => Change(() => row.Problem = problem);
 
     /// <summary>The upstream gets no new work. Its running streams may end.</summary>
-    public void Down(string name) => Change(() =>
+    public void Down(UpstreamRow row) => Change(() =>
     {
-        var row = _upstreams[name];
         row.Control!.DrainChanged -= Refresh;
         row.Control.SlotsChanged -= Refresh;
-        _leaving.RemoveWhere(id => id.Name == name);
+        if (row.Replica is { } replica)
+            _leaving.Remove(replica.Id);
         row.Replica = null;
     });
 
@@ -179,10 +203,10 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         lock (_gate)
         {
             var group = _group.Current;
-            var rows = _upstreams.Values;
-            _current = rows.Count == 0 ? group : new FleetView(
-                [.. group.Replicas, .. rows.Select(row => row.Current).OfType<ReplicaDescription>()],
-                [.. group.KnownModels.Union(rows.SelectMany(row => row.Models.Concat(row.Expected)), StringComparer.Ordinal)],
+            List<UpstreamRow> rows = [.. _rows.Where(row => !row.IsLeaving)];
+            _current = _rows.Count == 0 ? group : new FleetView(
+                [.. group.Replicas, .. _rows.Select(row => row.Current).OfType<ReplicaDescription>()],
+                [.. group.KnownModels.Union(_rows.SelectMany(row => row.Models.Concat(row.Expected)), StringComparer.Ordinal)],
                 // With upstreams, a group may never have replicas.
                 Complete: rows.All(row => row.IsSeen || row.Expected.Count > 0)
                     && (group.Complete || (_group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 })))
@@ -197,51 +221,5 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             };
         }
         Changed?.Invoke();
-    }
-
-    private sealed class UpstreamRow
-    {
-        public required string Label { get; init; }
-
-        /// <summary>Address of its server; null: it is not shared.</summary>
-        public required Uri? Url { get; init; }
-
-        /// <summary>Models that it is meant to serve; empty: any.</summary>
-        public required IReadOnlyList<string> Expected { get; init; }
-
-        public ReplicaDescription? Replica { get; set; }
-
-        /// <summary>Why it does not serve, while it does not.</summary>
-        public UpstreamProblem Problem { get; set; } = UpstreamProblem.Connecting;
-
-        public IReplicaControl? Control { get; set; }
-
-        public SlotTurns Turns { get; } = new();
-
-        public Func<FaultException?>? KeyRefusal { get; set; }
-
-        public string Reason =>
-            Current is not { } current ? Problem.Reason : KeyRefusal?.Invoke() is { } refusal ? UpstreamProblem.Of(refusal).Reason : current.TierReason;
-
-        /// <summary>The replica with its slots and its drain as they are now; null while it does not serve.</summary>
-        public ReplicaDescription? Current =>
-            Replica is null || Control is null ? null
-            : Control.GraceLeft is { } graceLeft ? Replica with { Slots = Control.Slots, Draining = true, HandOver = graceLeft == TimeSpan.Zero }
-            : Replica with { Slots = Control.Slots };
-
-        public FleetTrouble Trouble => new(
-            Models.Count > 0 ? [.. Models] : Expected.Count > 0 ? Expected : null, $"{Label} {Problem.Cause}", Problem.IsFinal, Problem.Fault);
-
-        /// <summary>Whether it has served since it was added.</summary>
-        public bool IsSeen { get; set; }
-
-        /// <summary>Models it has ever served.</summary>
-        public HashSet<string> Models { get; } = new(StringComparer.Ordinal);
-
-        public void Serve(ReplicaDescription replica)
-        {
-            (Replica, IsSeen) = (replica, true);
-            Models.UnionWith(replica.Models.Take(MostModels - Models.Count));
-        }
     }
 }

@@ -9,6 +9,7 @@ internal sealed class UpstreamService(
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RunningUpstream> _upstreams = new(StringComparer.Ordinal);
+    private readonly List<RunningUpstream> _leaving = [];
     private int _added;
 
     public IReadOnlyList<string> Names
@@ -35,12 +36,16 @@ internal sealed class UpstreamService(
         {
             if (_upstreams.ContainsKey(name))
                 throw new ArgumentException($"there is an upstream '{name}' already", nameof(options));
-            var label = options.Label ?? $"upstream-{++_added}";
-            fleet.Add(name, label, options.Models, options.Url);
-            var upstream = new Upstream(options, label, fleet, link, time, logs, lateness);
+            if (options.Url is { } url && _upstreams.Values.FirstOrDefault(other => other.IsOn(url)) is { } same)
+                throw new ArgumentException($"the upstream '{same.Row.Name}' is the same server, {url}; allowed: each server once", nameof(options));
+            var row = fleet.Add(name, options.Label ?? $"upstream-{++_added}", options.Models, options.Url);
+            var upstream = new Upstream(options, row, fleet, link, time, logs, lateness);
             var stop = new CancellationTokenSource();
-            var running = Task.Run(() => RunAsync(upstream, stop.Token), CancellationToken.None);
-            _upstreams[name] = new RunningUpstream(upstream, stop, running);
+            // A server that takes one request at a time must not get one of the new upstream beside those that still run.
+            var before = Task.WhenAll(
+                _leaving.Where(other => options.Url is { } url && other.IsOn(url) && other.Upstream.HasOneSlot).Select(other => other.Running));
+            var running = Task.Run(() => RunAsync(upstream, before, stop.Token), CancellationToken.None);
+            _upstreams[name] = new RunningUpstream(upstream, row, stop, running);
             tasks.Observe(running);
         }
     }
@@ -51,8 +56,10 @@ internal sealed class UpstreamService(
         RunningUpstream? entry;
         lock (_gate)
         {
-            if (!_upstreams.TryGetValue(name, out entry))
+            if (!_upstreams.Remove(name, out entry))
                 throw new ArgumentException($"there is no upstream '{name}'; allowed: {string.Join(", ", _upstreams.Keys)}", nameof(name));
+            _leaving.Add(entry);
+            fleet.Leave(entry.Row);
         }
         await entry.Upstream.DrainAsync(timeout, cancellationToken);
         await entry.Stop.CancelAsync();
@@ -60,19 +67,20 @@ internal sealed class UpstreamService(
         await entry.Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (_gate)
         {
-            // Another call may have removed it, and the name may be in use again.
-            if (!_upstreams.TryGetValue(name, out var current) || current != entry)
-                return;
-            _upstreams.Remove(name);
-            fleet.Remove(name);
+            _leaving.Remove(entry);
+            fleet.Remove(entry.Row);
         }
     }
 
-    private async Task RunAsync(Upstream upstream, CancellationToken removed)
+    private async Task RunAsync(Upstream upstream, Task before, CancellationToken removed)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(removed, tasks.Stopping);
+        await before.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await upstream.RunAsync(either.Token);
     }
 
-    private sealed record RunningUpstream(Upstream Upstream, CancellationTokenSource Stop, Task Running);
+    private sealed record RunningUpstream(Upstream Upstream, UpstreamRow Row, CancellationTokenSource Stop, Task Running)
+    {
+        public bool IsOn(Uri url) => Row.Url is { } own && UpstreamSharing.IsSameServer(own, url);
+    }
 }

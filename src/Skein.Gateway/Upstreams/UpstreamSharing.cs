@@ -22,14 +22,20 @@ public static class UpstreamSharing
     private const int TurnBytes = 2 * DigestBytes;
 
     /// <summary>The digests of some upstreams, for <see cref="MemberMetadata.Upstreams"/>.</summary>
-    public static ByteString DigestsOf(IEnumerable<UpstreamOptions> upstreams)
+    public static ByteString DigestsOf(IEnumerable<UpstreamOptions> upstreams) =>
+        DigestsOf(upstreams.Select(upstream => upstream.Url).OfType<Uri>());
+
+    internal static ByteString DigestsOf(IEnumerable<Uri> urls)
     {
         var digests = new byte[MostDigests * DigestBytes];
         var count = 0;
-        foreach (var digest in upstreams.Select(upstream => upstream.Url).OfType<Uri>().Select(DigestOf).Distinct().Order().Take(MostDigests))
+        foreach (var digest in urls.Select(DigestOf).Distinct().Order().Take(MostDigests))
             BinaryPrimitives.WriteUInt32BigEndian(digests.AsSpan(DigestBytes * count++), digest);
         return ByteString.CopyFrom(digests, 0, DigestBytes * count);
     }
+
+    /// <summary>Whether two addresses are the same server, however they are written: with or without <c>/v1</c> or a slash at the end.</summary>
+    public static bool IsSameServer(Uri first, Uri second) => AddressOf(first) == AddressOf(second);
 
     /// <summary>How many gateways serve a server, and the place of this one among them by name.</summary>
     /// <param name="members">Unchecked: metadata is input from outside.</param>
@@ -88,11 +94,14 @@ public static class UpstreamSharing
         return false;
     }
 
-    // The same server with and without "/v1" at the end of its URL.
-    private static uint DigestOf(Uri url)
+    private static uint DigestOf(Uri url) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(AddressOf(url))));
+
+    // The same server with and without "/v1" at the end of its URL. Loopback is another one on every machine.
+    private static string AddressOf(Uri url)
     {
         var path = url.AbsolutePath.TrimEnd('/');
         path = path.EndsWith("/v1", StringComparison.Ordinal) ? path[..^3] : path;
-        return BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{url.Scheme}://{url.Host}:{url.Port}{path.TrimEnd('/')}")));
+        var host = url.IsLoopback ? $"loopback@{Environment.MachineName}" : url.Host;
+        return $"{url.Scheme}://{host}:{url.Port}{path.TrimEnd('/')}";
     }
 }

@@ -1,6 +1,8 @@
 namespace Skein.Gateway.Upstreams;
 
-/// <summary>Passes the slots of shared servers between the gateways of the group, and publishes whose turn it is.</summary>
+/// <summary>
+/// Passes the slots of shared servers between the gateways of the group, and publishes whose turn it is, and which servers this gateway has.
+/// </summary>
 internal sealed class UpstreamTurns(UpstreamFleet fleet, BackgroundTasks tasks, TimeProvider time)
 {
     /// <summary>Time between two decisions, and the most that it adds to the end of a request before the next gateway has the slot.</summary>
@@ -14,14 +16,21 @@ internal sealed class UpstreamTurns(UpstreamFleet fleet, BackgroundTasks tasks, 
 
     private async Task RunAsync(IMembership membership, CancellationToken cancellationToken)
     {
+        // From now on only this loop changes it.
+        var metadata = membership.Current.Self.Metadata.Clone();
         try
         {
             while (true)
             {
                 var turns = fleet.PassTurns(
                     member => (membership.TryGetBeacon(member.Name, out var beacon) ? beacon.Queued : member.Queued ?? 0) > 0, out var isScarce);
-                if (turns is not null)
-                    membership.UpdateMetadata(new MemberMetadata(membership.Current.Self.Metadata) { UpstreamTurns = turns });
+                var upstreams = UpstreamSharing.DigestsOf(fleet.Urls);
+                if (turns is not null || !upstreams.Equals(metadata.Upstreams))
+                {
+                    metadata.UpstreamTurns = turns ?? metadata.UpstreamTurns;
+                    metadata.Upstreams = upstreams;
+                    membership.UpdateMetadata(metadata);
+                }
                 await Task.Delay(isScarce ? Period : IdlePeriod, time, cancellationToken);
             }
         }

@@ -33,6 +33,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
+    /// <summary>The bounds in use. Waiters that are over a new bound stay.</summary>
+    public AdmissionOptions Options { get; set; } = options;
+
     public int Waiting { get; private set; }
 
     public PolicySelection Policies => _policies;
@@ -175,10 +178,10 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Time at which the waiter is refused if it was not served before.</summary>
     public TimeSpan DeadlineOf(Waiter waiter)
     {
-        var busy = waiter.EnqueuedAt + options.QueueTimeout;
+        var busy = waiter.EnqueuedAt + Options.QueueTimeout;
         if (waiter.IsHopeless && waiter.UnservableSince is { } since)
             return since;
-        return waiter.UnservableSince + options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
+        return waiter.UnservableSince + Options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
     public FaultException Expired(Waiter waiter, TimeSpan now)
@@ -354,13 +357,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         var tokens = _queues.TryGetValue(model, out var queue) ? queue.PromptTokens : 0;
         QueueRefusal? refusal = waiting >= most ? QueueRefusal.QueueLength
             : waiting + kept >= most ? QueueRefusal.PlacesKept
-            : tokens + request.Traits.PromptTokens > options.QueuePromptTokens && waiting > 0 ? QueueRefusal.PromptTokens
+            : tokens + request.Traits.PromptTokens > Options.QueuePromptTokens && waiting > 0 ? QueueRefusal.PromptTokens
             : null;
         if (refusal is { } reason)
         {
             _refusals[(int)reason]++;
             var why = reason == QueueRefusal.PromptTokens
-                ? $"its queue has prompts of about {tokens} tokens, of {options.QueuePromptTokens} allowed"
+                ? $"its queue has prompts of about {tokens} tokens, of {Options.QueuePromptTokens} allowed"
                 : $"its queue is full ({waiting} waiting)";
             throw new FaultException(Fault.QueueFull, $"all slots for model '{model}' are busy and {why}", retryAfter: RetryAfter(model, now));
         }
@@ -369,7 +372,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Most waiters: no more than can be served before they time out.</summary>
-    private int MostWaiting(string model) => Math.Min(options.QueueLength, _retryAfterEstimators.Of(model).ServedWithin(options.QueueTimeout));
+    private int MostWaiting(string model) => Math.Min(Options.QueueLength, _retryAfterEstimators.Of(model).ServedWithin(Options.QueueTimeout));
 
     private TimeSpan RetryAfter(string model, TimeSpan now)
     {
@@ -383,7 +386,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     private TenantCounters? CountersOf(string model)
     {
-        if (!options.TenantFairness)
+        if (!Options.TenantFairness)
             return null;
         if (_tenants.TryGetValue(model, out var counters))
             return counters;

@@ -135,6 +135,25 @@ public sealed partial class AdmissionQueue : IDisposable
             _core.Policies.Set(next, model);
     }
 
+    /// <summary>
+    /// Uses other bounds and policies from now on. Requests that wait or run are not affected; policies that were set at run time stay unless the options name
+    /// others than before. <see cref="AdmissionOptions.TenantFairness"/> stays as it is.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of its range, or a policy is unknown. Nothing has changed.</exception>
+    public void Use(AdmissionOptions options)
+    {
+        options.Validate();
+        var policy = _policies.Get(options.Policy);
+        var ofModels = options.ModelPolicies.ToDictionary(named => named.Key, named => _policies.Get(named.Value), StringComparer.Ordinal);
+        lock (_gate)
+        {
+            var before = _core.Options;
+            _core.Options = options with { TenantFairness = before.TenantFairness };
+            if (before.Policy != options.Policy || !before.ModelPolicies.ToHashSet().SetEquals(options.ModelPolicies))
+                _core.Policies.Reset(policy, ofModels);
+        }
+    }
+
     /// <summary>Whether picks for the model use the hashes of prompts' prefixes.</summary>
     internal bool UsesPrefixes(string model)
     {

@@ -29,6 +29,16 @@ internal sealed class PolicySelection(IBalancingPolicy policy, IRandomSource ran
         _pickers.Remove(model);
     }
 
+    /// <summary>Replaces all policies.</summary>
+    public void Reset(IBalancingPolicy policy, IEnumerable<KeyValuePair<string, IBalancingPolicy>> ofModels)
+    {
+        _default = policy;
+        _ofModels.Clear();
+        foreach ((var model, var own) in ofModels)
+            _ofModels[model] = own;
+        _pickers.Clear();
+    }
+
     /// <param name="model">A model that the fleet serves.</param>
     public ReplicaPicker PickerOf(string model)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Skein.Routing.Admission;
 
@@ -26,11 +27,20 @@ internal sealed class Attempt : IAsyncDisposable
             services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica), services.Lateness);
         if (lease.Replica.Description.OwnNameOf(request.Model) is var own && own != request.Model)
             request = new GenerateRequest(request) { Model = own };
+        Span = RequestTrace.BeginAttempt(request, lease.Replica);
+        if (Span is not null)
+            request = new GenerateRequest(request) { TraceParent = Span.Id, TraceState = Span.TraceStateString ?? "" };
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
     }
 
     public ReplicaLease Lease { get; }
+
+    /// <summary>Its span; null: the request is not traced.</summary>
+    public Activity? Span { get; }
+
+    /// <summary>Why it was lost; null: it was not.</summary>
+    public Fault? LostBy { get; set; }
 
     public AttemptWatch Watch { get; }
 
@@ -86,6 +96,7 @@ internal sealed class Attempt : IAsyncDisposable
         {
             Watch.Dispose();
             _stop.Dispose();
+            RequestTrace.EndAttempt(Span, Lease.AnswerTokens, LostBy);
             Lease.Release(EndsAs);
         }
     }

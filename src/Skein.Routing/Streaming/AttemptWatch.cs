@@ -57,6 +57,9 @@ internal sealed class AttemptWatch : IDisposable
 
     public TimeSpan Age => _time.GetElapsedTime(_began);
 
+    /// <summary>When the last token came, as a timestamp; the begin of the attempt before the first.</summary>
+    public long LastTokenAt => _lastToken;
+
     /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>
     public TimeSpan TokenGap => TimeSpan.FromTicks((long)_gapTicks);
 

@@ -5,10 +5,14 @@ namespace Skein.Routing.Streaming;
 /// <summary>Runs one choice of a session, attempt after attempt, until the finish frame. A thin shell around <see cref="BranchCore"/>.</summary>
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, RequestTraits traits, GenerationSession session)
 {
-    private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits };
+    private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits, IsSeeded = session.IsSeeded };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private uint? _shownAttempt;
+    private TimeSpan _waited;
+
+    /// <summary>Why the client waits for the next token, since the last token before; null: no failover is under way.</summary>
+    private (string Reason, long Since)? _gap;
     private bool _finished;
 
     /// <exception cref="FaultException">The branch cannot be finished.</exception>
@@ -26,7 +30,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 (next, var end) = await RunAttemptAsync(current, switcher, cancellationToken);
                 if (end is not null)
                 {
-                    GiveUp(current.Lease, end);
+                    current.LostBy = end.Fault;
+                    GiveUp(current, end);
                     next = await switcher.TakeOverAsync();
                 }
             }
@@ -47,9 +52,17 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private async Task<ReplicaLease> AcquireAsync(CancellationToken cancellationToken)
     {
         session.Queued();
+        var askedAt = services.Time.GetTimestamp();
         try
         {
-            return await services.Admission.AcquireAsync(_core.Need(), cancellationToken);
+            var asked = services.Admission.AcquireAsync(_core.Need(), cancellationToken);
+            if (!asked.IsCompleted)
+                session.Waits(_core.Choice);
+            var lease = await asked;
+            var waited = services.Time.GetElapsedTime(askedAt);
+            services.Statistics.Meter?.Waited(request.Model, waited);
+            session.Picked(_core.Choice, lease.Replica.Description.PublicName, waited, _waited += waited);
+            return lease;
         }
         catch (FaultException refusal) when (_core.NextIndex > 0)
         {
@@ -80,8 +93,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 _screened.Clear();
                 if (_core.Screen(frame, _screened) == GuardVerdict.Restarted)
                     return (null, Restarted(current));
-                if (!AcceptScreened(current))
-                    return (null, new FaultException(Fault.ProtocolError, "the replica broke the protocol"));
+                if (AcceptScreened(current) is { } broken)
+                    return (null, broken);
                 if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
                 if (session.Output.IsFull)
@@ -110,19 +123,19 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         return end;
     }
 
-    /// <returns>False when one breaks the protocol.</returns>
-    private bool AcceptScreened(Attempt current)
+    /// <returns>Why the attempt is given up; null if it is not.</returns>
+    private FaultException? AcceptScreened(Attempt current)
     {
         foreach (var frame in _screened)
         {
-            if (!Accept(frame, current))
-                return false;
+            if (Accept(frame, current) is { } end)
+                return end;
         }
-        return true;
+        return null;
     }
 
-    /// <returns>False when it breaks the protocol.</returns>
-    private bool Accept(GenerateFrame frame, Attempt current)
+    /// <returns>Why the attempt is given up; null if it is not.</returns>
+    private FaultException? Accept(GenerateFrame frame, Attempt current)
     {
         var lease = current.Lease;
         var load = frame.Load;
@@ -131,14 +144,15 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (verdict == FrameVerdict.Violation)
         {
             session.Violated(_core.Choice, lease.Replica.Id, violation!);
-            return false;
+            return new FaultException(Fault.ProtocolError, "the replica broke the protocol");
         }
         if (verdict == FrameVerdict.Diverged)
-            throw NotRepeatable(violation!);
+            return LeaveReplay(current, violation!, isSlow: false);
         lease.AnswerTokens += frame.Count;
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
+            Measure(current);
             lease.Release(fault: null, load);
         }
         else if (load is not null)
@@ -150,24 +164,51 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
             else if (_core.IsReplaying && current.AgeSinceFirstToken > services.Options.MaxReplay)
-                throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
-            return true;
+                return LeaveReplay(current, $"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s", isSlow: true);
+            return null;
         }
         if (frame.Count > 0)
             lease.Clear();
         if (isFirstToken)
+        {
             lease.Replica.Pace.FirstToken(current.Watch.Age, services.Admission.Now);
+            session.FirstToken(_core.Choice, lease.Replica.Description.PublicName);
+        }
+        if (_gap is { } gap && frame.Count > 0)
+        {
+            services.Statistics.Meter?.Resumed(gap.Reason, services.Time.GetElapsedTime(gap.Since));
+            _gap = null;
+        }
         AccountJournal();
         // A replica must not choose the name that clients see.
         frame.Replica = _shownAttempt == frame.Attempt ? "" : lease.Replica.Description.PublicName;
         _shownAttempt = frame.Attempt;
         session.Forward(frame, _core.ResumeTier);
-        return true;
+        return null;
     }
 
-    private FaultException NotRepeatable(string why) => new(
-        Fault.StreamLost,
-        $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
+    /// <summary>Of one token there is no time per token.</summary>
+    private void Measure(Attempt finished)
+    {
+        if (finished.Lease.AnswerTokens > 1)
+        {
+            services.Statistics.Meter?.Generated(
+                request.Model, finished.Lease.Replica.Id.Name, finished.AgeSinceFirstToken / (finished.Lease.AnswerTokens - 1));
+        }
+    }
+
+    /// <exception cref="FaultException">The answer cannot continue in another way.</exception>
+    private FaultException LeaveReplay(Attempt current, string why, bool isSlow)
+    {
+        if (!_core.TryLeaveReplay(isSlow))
+        {
+            throw new FaultException(
+                Fault.StreamLost, $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
+        }
+        var end = new FaultException(Fault.ResumeRefused, $"the answer was generated again from the start, but {why}");
+        session.Faulted(_core.Choice, current.Lease.Replica.Id, end);
+        return end;
+    }
 
     private void AccountJournal()
     {
@@ -199,8 +240,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    private void GiveUp(ReplicaLease lease, FaultException end)
+    private void GiveUp(Attempt attempt, FaultException end)
     {
+        var lease = attempt.Lease;
         var replica = lease.Replica.Id;
         var publicName = lease.Replica.Description.PublicName;
         var reason = end.Fault;
@@ -219,6 +261,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             throw error;
         }
         services.Statistics.FailedOver(reason);
+        if (_core.NextIndex > 0)
+            _gap ??= (reason.ToWireName(), attempt.Watch.LastTokenAt);
         session.FailedOver(new Failover(_core.Choice, _core.NextIndex, publicName, reason.ToWireName()), replica);
     }
 

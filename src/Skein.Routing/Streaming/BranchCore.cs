@@ -49,7 +49,22 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>No engine can continue this answer: it is generated again and compared.</summary>
     private bool _resumeRefused;
 
+    /// <summary>The current attempt generates the answer again although it could continue it.</summary>
+    private bool _repeatsBySeed;
+
+    /// <summary>The answer of the client's seed came out otherwise, or too late: from then on it is continued.</summary>
+    private bool _isSeedGivenUp;
+
+    /// <summary>The attempt that generated the answer again was left, in order to try another one.</summary>
+    private bool _hasLeftReplay;
+
+    /// <summary>One attempt was too slow to generate the answer again.</summary>
+    private bool _wasReplaySlow;
+
     public RequestTraits Traits { get; init; } = RequestTraits.None;
+
+    /// <summary>The client chose the seed.</summary>
+    public bool IsSeeded { get; init; }
 
     /// <summary>Number of the current attempt; 0 before the first.</summary>
     public int Attempt { get; private set; }
@@ -82,6 +97,14 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         && (ResumeTier == ResumeTier.Exact
             || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing))));
 
+    /// <summary>
+    /// The engine's random numbers begin anew when it continues from ids: an answer with a seed of the client's is then first generated again, which gives
+    /// the same one.
+    /// </summary>
+    private bool RepeatsSeed =>
+        IsSeeded && !_isSeedGivenUp && ResumeTier == ResumeTier.Tokens && options.MaxReplay > TimeSpan.Zero
+        && request.Sampling is not ({ HasTemperature: true, Temperature: 0 } or { HasTopK: true, TopK: 1 });
+
     /// <summary>Chunks without text were generated: the model reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
     private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
 
@@ -103,7 +126,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public GenerateRequest BeginAttempt()
     {
         var next = NextRequest();
-        var replay = NextIndex > 0 && !MayResume ? new Replay(_journal) : null;
+        _repeatsBySeed = NextIndex > 0 && MayResume && RepeatsSeed;
+        var replay = NextIndex > 0 && (!MayResume || _repeatsBySeed) ? new Replay(_journal) : null;
         if (replay is not null)
             next.Resume = null;
         else if (_idsRefused)
@@ -175,6 +199,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return frame.Start is null ? FrameVerdict.Drop : FrameVerdict.Forward;
         if (_dropsIds)
             frame.TokenIds.Clear();
+        if (_replay is not null && !IsObject(frame.RawDelta))
+        {
+            violation = "a delta that is not a JSON object";
+            return FrameVerdict.Violation;
+        }
         if (_replay is not null && Started && _replay.Take(frame) is { } difference)
         {
             violation = difference;
@@ -191,6 +220,21 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     /// <summary>The replica had no slot for the current attempt: the request keeps waiting as if it had not been served.</summary>
     public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
+
+    /// <summary>
+    /// The current attempt, which generates the answer again, is of no use. It may be left where the answer can be continued instead, and once for another
+    /// replica if it is only too slow.
+    /// </summary>
+    /// <returns>False when the answer is lost.</returns>
+    public bool TryLeaveReplay(bool isSlow)
+    {
+        if (!_repeatsBySeed && (!isSlow || _wasReplaySlow))
+            return false;
+        _hasLeftReplay = _repeatsBySeed;
+        _isSeedGivenUp |= _repeatsBySeed;
+        _wasReplaySlow |= isSlow;
+        return true;
+    }
 
     /// <summary>The current attempt ended with a fault.</summary>
     /// <param name="end">Why; the engine's own words are kept for the client.</param>
@@ -237,6 +281,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <returns>False when the refused attempt asked for nothing.</returns>
     private bool LowerResumeTier()
     {
+        if (_hasLeftReplay)
+        {
+            _hasLeftReplay = false;
+            return true;
+        }
         if (NextIndex == 0 || _replay is not null)
             return false;
         if (_resumeRefused)

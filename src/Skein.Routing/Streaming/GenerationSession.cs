@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using Skein.Routing.Admission;
@@ -16,7 +17,9 @@ internal sealed partial class GenerationSession : IGenerationSession
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _branches;
     private readonly ITimer? _deadline;
+    private readonly Activity? _trace = RequestTrace.Current;
     private ImmutableList<Failover> _failovers = [];
+    private long _waitedTicks;
     private volatile string? _replica;
     private volatile int _resumeTier;
     private readonly int _choices;
@@ -26,9 +29,10 @@ internal sealed partial class GenerationSession : IGenerationSession
     private int _disposed;
 
     internal GenerationSession(
-        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, SessionServices services,
-        ILogger logger, Action<GenerationSession> onClosed)
+        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, bool isSeeded,
+        SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
     {
+        IsSeeded = isSeeded;
         _onClosed = onClosed;
         Id = id;
         _requestId = request.RequestId;
@@ -63,7 +67,12 @@ internal sealed partial class GenerationSession : IGenerationSession
 
     public ResumeTier ResumeTier => (ResumeTier)_resumeTier;
 
+    public TimeSpan Waited => TimeSpan.FromTicks(Interlocked.Read(ref _waitedTicks));
+
     internal SessionOutput Output { get; }
+
+    /// <summary>Whether the client chose the seed: it expects the same answer each time.</summary>
+    internal bool IsSeeded { get; }
 
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => Output.WaitToReadAsync(cancellationToken);
 
@@ -82,8 +91,22 @@ internal sealed partial class GenerationSession : IGenerationSession
         _onClosed(this);
     }
 
-    /// <summary>A choice waits for a slot, until it is dispatched or ends.</summary>
+    /// <summary>A choice asks for a slot, until it is dispatched or ends.</summary>
     internal void Queued() => Interlocked.Increment(ref _queued);
+
+    /// <summary>A choice found no free slot and waits.</summary>
+    internal void Waits(int choice) => RequestTrace.Queued(_trace, choice);
+
+    /// <summary>A choice got a slot.</summary>
+    /// <param name="waited">Since it asked for this slot.</param>
+    /// <param name="allWaited">For all its slots together.</param>
+    internal void Picked(int choice, string replica, TimeSpan waited, TimeSpan allWaited)
+    {
+        InterlockedMax(ref _waitedTicks, allWaited.Ticks);
+        RequestTrace.Picked(_trace, choice, replica, waited);
+    }
+
+    internal void FirstToken(int choice, string replica) => RequestTrace.FirstToken(_trace, choice, replica);
 
     internal void LeftQueue() => Interlocked.Decrement(ref _queued);
 
@@ -107,6 +130,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     {
         ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
         _services.Statistics.Note(_services.Time.GetUtcNow(), _requestId, failover);
+        RequestTrace.FailedOver(_trace, failover);
         Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, from, failover.Reason);
     }
 
@@ -116,6 +140,13 @@ internal sealed partial class GenerationSession : IGenerationSession
         Log.Abandoned(_logger, Id, _requestId, choice, replica, tokenIndex, reason.ToWireName());
 
     internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, _requestId, choice, replica, violation);
+
+    private static void InterlockedMax(ref long target, long value)
+    {
+        var before = Interlocked.Read(ref target);
+        while (value > before && Interlocked.CompareExchange(ref target, value, before) is var seen && seen != before)
+            before = seen;
+    }
 
     /// <summary>
     /// A branch's own request, with its own seed. The first choice of a prompt keeps the request's, so that one answer is the same with and without Skein.
@@ -166,7 +197,11 @@ internal sealed partial class GenerationSession : IGenerationSession
     internal void End(FaultException error)
     {
         if (Output.Fail(error))
-            Log.Ended(_logger, Id, _requestId, error.Fault, error.Message);
+        {
+            // What the client asked wrongly, and what it can ask again later, needs nobody's attention.
+            var level = error.Fault.ToClientError().Http < 500 ? LogLevel.Information : LogLevel.Warning;
+            Log.Ended(_logger, level, Id, _requestId, error.Fault, error.Message);
+        }
         _stop.CancelUnlessDisposed();
     }
 
@@ -182,8 +217,8 @@ internal sealed partial class GenerationSession : IGenerationSession
         [LoggerMessage(3202, LogLevel.Warning, "Request {RequestId} (session {Session}), choice {Choice}: {Replica} broke the protocol: {Violation}")]
         public static partial void Violated(ILogger logger, string session, string requestId, int choice, ReplicaId replica, string violation);
 
-        [LoggerMessage(3203, LogLevel.Warning, "Request {RequestId} (session {Session}) ended with an error ({Fault}): {Message}")]
-        public static partial void Ended(ILogger logger, string session, string requestId, Fault fault, string message);
+        [LoggerMessage(EventId = 3203, Message = "Request {RequestId} (session {Session}) ended with an error ({Fault}): {Message}")]
+        public static partial void Ended(ILogger logger, LogLevel level, string session, string requestId, Fault fault, string message);
 
         [LoggerMessage(
             3205, LogLevel.Information,

@@ -20,7 +20,7 @@ public sealed class GenerationSessions(
     ILogger<GenerationSessions> logger,
     ProcessLateness? lateness = null) : IGenerationSessions, IEngineCalls
 {
-    private readonly SessionServices _services = new(fleet, admission, link, options.Validate(), statistics, time) { Lateness = lateness };
+    private volatile SessionServices _services = new(fleet, admission, link, options.Validate(), statistics, time) { Lateness = lateness };
     private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
     private long _arrivals;
 
@@ -29,6 +29,16 @@ public sealed class GenerationSessions(
     /// streams as the load of others.
     /// </summary>
     public string Caller { get; set; } = "";
+
+    /// <summary>Uses other bounds for sessions that start from now on; budgets of retries and hedges begin anew.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range. Nothing has changed.</exception>
+    public void Use(StreamingOptions options)
+    {
+        var before = _services.Options;
+        var isSame = options.HedgedModels.SetEquals(before.HedgedModels) && options with { HedgedModels = before.HedgedModels } == before;
+        if (!isSame)
+            _services = new(fleet, admission, link, options.Validate(), statistics, time) { Lateness = lateness };
+    }
 
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>
     public void EndAll(string reason)
@@ -49,14 +59,15 @@ public sealed class GenerationSessions(
             request.Caller = Caller;
             request.Model = ResolveModel(request.Model);
             request.Sampling ??= new Sampling();
-            if (!request.Sampling.HasSeed)
+            var isSeeded = request.Sampling.HasSeed;
+            if (!isSeeded)
                 request.Sampling.Seed = random.NextUInt64();
             var id = $"{random.NextUInt64():x16}{random.NextUInt64():x16}";
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
             var arrival = Interlocked.Increment(ref _arrivals);
             var session = new GenerationSession(
-                id, request, prompts, arrival, TraitsOf(request), _services, logger, closed => _open.TryRemove(closed, out _));
+                id, request, prompts, arrival, TraitsOf(request), isSeeded, _services, logger, closed => _open.TryRemove(closed, out _));
             _open[session] = true;
             return session;
         }
@@ -133,10 +144,11 @@ public sealed class GenerationSessions(
 
     private void RequireRoom(int sessions)
     {
-        if (sessions > options.MaxSessions)
-            throw Overloaded($"this gateway is at its bound of {options.MaxSessions} sessions");
-        if (statistics.JournalBytes > options.AllJournalsBytes)
-            throw Overloaded($"the journals of this gateway are at their bound of {options.AllJournalsBytes} bytes");
+        var bounds = _services.Options;
+        if (sessions > bounds.MaxSessions)
+            throw Overloaded($"this gateway is at its bound of {bounds.MaxSessions} sessions");
+        if (statistics.JournalBytes > bounds.AllJournalsBytes)
+            throw Overloaded($"the journals of this gateway are at their bound of {bounds.AllJournalsBytes} bytes");
     }
 
     private FaultException Overloaded(string message) =>

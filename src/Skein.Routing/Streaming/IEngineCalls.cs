@@ -21,6 +21,9 @@ public interface IEngineCall : IAsyncDisposable
     /// <summary>Attempts that were made, this one included.</summary>
     int Attempts { get; }
 
+    /// <summary>Time that it waited for slots.</summary>
+    TimeSpan Waited => TimeSpan.Zero;
+
     InvokeStart Start { get; }
 
     /// <summary>The next part of the answer's body; null at its end.</summary>

@@ -42,6 +42,9 @@ public interface IGenerationSession : IAsyncDisposable
     /// <summary>Failovers so far, all choices together, oldest first: for the report to the client at the end.</summary>
     IReadOnlyList<Failover> Failovers { get; }
 
+    /// <summary>Longest time that a choice waited for slots so far.</summary>
+    TimeSpan Waited => TimeSpan.Zero;
+
     /// <summary>Resume tier of this request as its replica declared it.</summary>
     ResumeTier ResumeTier { get; }
 

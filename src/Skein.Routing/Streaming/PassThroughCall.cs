@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
@@ -16,8 +17,10 @@ internal sealed class PassThroughCall : IEngineCall
     private readonly HashSet<ReplicaId> _without = [];
     private readonly CancellationTokenSource _stop;
     private readonly CancellationTokenSource? _deadline;
+    private readonly Activity? _trace = RequestTrace.Current;
     private IAsyncEnumerator<InvokeFrame>? _frames;
     private ReplicaLease? _lease;
+    private Activity? _span;
     private FaultException? _refusal;
     private int _retries;
     private bool _isDisposed;
@@ -36,6 +39,8 @@ internal sealed class PassThroughCall : IEngineCall
     public string Replica => _lease!.Replica.Description.PublicName;
 
     public int Attempts { get; private set; }
+
+    public TimeSpan Waited { get; private set; }
 
     public InvokeStart Start { get; private set; } = new();
 
@@ -107,6 +112,7 @@ internal sealed class PassThroughCall : IEngineCall
         }
         finally
         {
+            RequestTrace.EndAttempt(_span, tokens: 0, fault: null);
             _lease?.Dispose();
             _stop.Dispose();
             _deadline?.Dispose();
@@ -118,7 +124,13 @@ internal sealed class PassThroughCall : IEngineCall
     {
         try
         {
-            return await _services.Admission.AcquireAsync(_core.Need() with { Excluded = _without }, _stop.Token);
+            var askedAt = _services.Time.GetTimestamp();
+            var lease = await _services.Admission.AcquireAsync(_core.Need() with { Excluded = _without }, _stop.Token);
+            var waited = _services.Time.GetElapsedTime(askedAt);
+            Waited += waited;
+            _services.Statistics.Meter?.Waited(_request.Model, waited);
+            RequestTrace.Picked(_trace, choice: 0, lease.Replica.Description.PublicName, waited);
+            return lease;
         }
         catch (FaultException refusal) when (refusal.Fault == Fault.NoReplica && _core.HasLost)
         {
@@ -131,6 +143,9 @@ internal sealed class PassThroughCall : IEngineCall
         Attempts++;
         var own = lease.Replica.Description.OwnNameOf(_request.Model);
         var request = new InvokeRequest(_request) { Model = own, AskedModel = own == _request.Model ? "" : _request.Model };
+        _span = RequestTrace.BeginAttempt(request.TraceParent, request.TraceState, lease.Replica);
+        if (_span is not null)
+            (request.TraceParent, request.TraceState) = (_span.Id, _span.TraceStateString ?? "");
         lease.DescribeQueue(request);
         try
         {
@@ -143,6 +158,8 @@ internal sealed class PassThroughCall : IEngineCall
         catch (FaultException end)
         {
             await EndAttemptAsync();
+            RequestTrace.EndAttempt(_span, tokens: 0, end.Fault);
+            _span = null;
             Lost(lease, end);
             return false;
         }

@@ -34,6 +34,9 @@ public sealed class RoutingStatistics
         }
     }
 
+    /// <summary>Is told the times of sessions; null: nobody is. Set before the first session.</summary>
+    public ISessionMeter? Meter { get; set; }
+
     public int Sessions => Volatile.Read(ref _sessions);
 
     public long JournalBytes => Interlocked.Read(ref _journalBytes);

@@ -67,7 +67,10 @@ public sealed class UpstreamSettingsTests : IDisposable
     [InlineData("""{"upstreams": [{"url": "http://a:1", "headers": {"Host": "secret"}}]}""", "'upstreams[0].headers' in {file} is not allowed; allowed: an object of texts")]
     [InlineData("""{"upstreams": [{"url": "http://a:1", "kind": "magic"}]}""", "'upstreams[0].kind' in {file} is \"magic\"; allowed: llama.cpp, ollama, sglang, vllm, openai")]
     [InlineData("""{"upstreams": [{"url": "http://a:1", "keyFile": "/nobody/here"}]}""", "'upstreams[0].keyFile' in {file} is '/nobody/here', which cannot be read")]
-    [InlineData("""{"upstreams": [{"url": "http://a:1"}, {"url": "http://a:1/v1"}]}""", "'upstreams[1].name' in {file} is 'a:1', as of another upstream")]
+    [InlineData("""{"upstreams": [{"url": "http://a:1"}, {"url": "http://a:1/v1"}]}""", "'upstreams[1].url' in {file} is http://a:1/v1, the server of upstream 'a:1'; allowed: each server once")]
+    [InlineData("""{"upstreams": [{"url": "http://a:1", "name": "x"}, {"url": "http://A:1/", "name": "y"}]}""", "'upstreams[1].url' in {file} is http://a:1/, the server of upstream 'x'")]
+    [InlineData("""{"upstreams": [{"url": "http://localhost:1"}, {"url": "http://127.0.0.1:1"}]}""", "'upstreams[1].url' in {file} is http://127.0.0.1:1/, the server of upstream 'localhost:1'")]
+    [InlineData("""{"upstreams": [{"url": "http://a:1", "name": "x"}, {"url": "http://b:1", "name": "x"}]}""", "'upstreams[1].name' in {file} is 'x', as of another upstream")]
     public void Read_WrongList_NamesTheMemberItsValueAndWhatIsAllowed(string file, string message)
     {
         var error = Assert.Throws<UsageException>(() => Read(file));
@@ -75,6 +78,22 @@ public sealed class UpstreamSettingsTests : IDisposable
         Assert.StartsWith(message.Replace("{file}", _file, StringComparison.Ordinal), error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Read_SameServerInFlags_IsRefused() =>
+        Assert.StartsWith(
+            "--upstream http://127.0.0.1:1/v1 is the server of http://localhost:1/",
+            Assert.Throws<UsageException>(() => Read("{}", "--upstream http://localhost:1 --upstream http://127.0.0.1:1/v1")).Message,
+            StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("""{"url": "http://a:1"}""", """{"url": "http://a:1", "name": null}""", true)]
+    [InlineData("""{"url": "http://a:1"}""", """{"url": "http://a:1", "weight": 2}""", false)]
+    [InlineData("""{"url": "http://a:1", "aliases": ["x"]}""", """{"url": "http://a:1", "aliases": ["y"]}""", false)]
+    [InlineData("""{"url": "http://a:1", "headers": {"a": "1", "b": "2"}}""", """{"url": "http://a:1", "headers": {"b": "2", "a": "1"}}""", true)]
+    [InlineData("""{"url": "http://a:1", "headers": {"a": "1"}}""", """{"url": "http://a:1", "headers": {"a": "2"}}""", false)]
+    public void Digest_OfTwoEntries_IsEqualIfTheirOptionsAre(string first, string second, bool equal) =>
+        Assert.Equal(equal, DigestOf(first) == DigestOf(second));
 
     [Fact]
     public void Read_CaThatIsNoCertificate_IsRefused()
@@ -93,13 +112,23 @@ public sealed class UpstreamSettingsTests : IDisposable
         return UpstreamEntry.Read(list.RootElement, _file).Single().ToOptions(new OpenAiEngineOptions { BaseUrl = new Uri("http://common") });
     }
 
+    private string DigestOf(string entry)
+    {
+        File.WriteAllText(_file, $$"""{"upstreams": [{{entry}}]}""");
+        return UpstreamSettings.ReadConfigured(Sources("")).Single().Digest;
+    }
+
     private IReadOnlyList<UpstreamOptions> Read(string file, string flags = "")
     {
         File.WriteAllText(_file, file);
+        return UpstreamSettings.Read(Sources(flags));
+    }
+
+    private SettingSources Sources(string flags)
+    {
         var command = new Command("gateway");
         foreach (var setting in UpstreamSettings.All)
             command.Options.Add(setting.Option);
-        var parsed = command.Parse(flags);
-        return UpstreamSettings.Read(new SettingSources(parsed, UpstreamSettings.All, new Hashtable(), _file));
+        return new SettingSources(command.Parse(flags), UpstreamSettings.All, new Hashtable(), _file);
     }
 }

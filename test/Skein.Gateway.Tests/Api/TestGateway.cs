@@ -54,8 +54,10 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public Outcomes Outcomes { get; }
 
+    public IServiceProvider Services => _app.Services;
+
     public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null, IModelCatalog? models = null,
-        Action<IEndpointRouteBuilder>? map = null, ApiKeyRing? keys = null)
+        Action<IEndpointRouteBuilder>? map = null, ApiKeyRing? keys = null, TelemetryOptions? telemetry = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         var log = new LogLines();
@@ -76,7 +78,7 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
         builder.Services.AddSingleton(CountedStatistics());
         builder.Services.AddSingleton(OneStall());
-        builder.Services.AddSkeinTelemetry();
+        builder.Services.AddSkeinTelemetry(telemetry);
         builder.Services.AddHttpApi(options ?? new ApiOptions());
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
         var app = builder.Build();
@@ -152,6 +154,8 @@ internal sealed class TestGateway : IAsyncDisposable
         public IEnumerable<(string Role, string State, int Count)> Members() => [(Roles.Gateway, "alive", 1), (Roles.Replica, "suspect", 2)];
 
         public IEnumerable<(string Cause, long Count)> Dropped() => [("malformed", 0), ("cluster", 5)];
+
+        public IEnumerable<(string Replica, int Slots, int Leased, bool Draining)> Replicas() => [("replica-1", 8, 3, false), ("replica-2", 4, 0, true)];
 
         public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() => [("replica-1", 2, 3)];
     }

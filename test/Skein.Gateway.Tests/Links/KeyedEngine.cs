@@ -38,8 +38,14 @@ internal sealed class KeyedEngine : IInferenceEngine
 
     public IAsyncEnumerable<InvokeFrame> InvokeAsync(InvokeRequest request, CancellationToken cancellationToken) => Invoke!(request, cancellationToken);
 
-    public IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken) =>
-        Of(request.Text).RunAsync(cancellationToken);
+    /// <summary>Requests so far.</summary>
+    public ConcurrentQueue<GenerateRequest> Asked { get; } = [];
+
+    public IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken)
+    {
+        Asked.Enqueue(request);
+        return Of(request.Text).RunAsync(cancellationToken);
+    }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

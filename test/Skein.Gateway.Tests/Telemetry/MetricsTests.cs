@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.DependencyInjection;
+using Skein.Gateway.Telemetry;
 using Skein.Gateway.Tests.Api;
 using Skein.Gateway.Tests.Api.OpenAi;
 using Skein.Protocol;
@@ -33,6 +35,11 @@ public sealed class MetricsTests
     [InlineData("skein_membership_dropped_total", "cause=\"malformed\"", "0")]
     [InlineData("skein_membership_dropped_total", "cause=\"cluster\"", "5")]
     [InlineData("skein_breaker_state", "replica=\"replica-1\"", "2")]
+    [InlineData("skein_replica_slots", "replica=\"replica-1\"", "8")]
+    [InlineData("skein_replica_leases", "replica=\"replica-1\"", "3")]
+    [InlineData("skein_replica_draining", "replica=\"replica-2\"", "1")]
+    [InlineData("skein_config_valid", "", "1")]
+    [InlineData("skein_config_reloads_total", "outcome=\"refused\"", "0")]
     [InlineData("skein_breaker_ejections_total", "replica=\"replica-1\"", "3")]
     public async Task Scrape_BeforeAnyRequest_ShowsEveryCount(string name, string labels, string value)
     {
@@ -61,8 +68,79 @@ public sealed class MetricsTests
         Assert.Equal("2", Value(metrics, "skein_requests_total", $"{Chat},outcome=\"completed\""));
         Assert.Equal("4", Value(metrics, "skein_tokens_total", $"{Model},gen_ai_token_type=\"output\""));
         Assert.Equal("6", Value(metrics, "skein_tokens_total", $"{Model},gen_ai_token_type=\"input\""));
-        Assert.Equal("2", Value(metrics, "gen_ai_server_time_to_first_token_seconds_count", Model));
-        Assert.Equal("2", Value(metrics, "gen_ai_server_request_duration_seconds_count", Model));
+        const string Served = $"{Chat},gen_ai_provider_name=\"skein\",gen_ai_response_model=\"tiny\"";
+        Assert.Equal("2", Value(metrics, "gen_ai_server_time_to_first_token_seconds_count", Served));
+        Assert.Equal("2", Value(metrics, "gen_ai_server_request_duration_seconds_count", Served));
+    }
+
+    /// <summary>Exported data was of <c>unknown_service:skein</c>.</summary>
+    [Fact]
+    public async Task Scrape_TellsServiceAndBuild()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        var metrics = await gateway.Client.GetStringAsync("/metrics");
+
+        Assert.Matches("(?m)^target_info\\{.*service_name=\"skein-gateway\"", metrics);
+        Assert.Matches("(?m)^skein_build_info\\{.*version=\"[0-9]+\\.[0-9]+\\.[0-9]+", metrics);
+    }
+
+    /// <summary>A client chooses models and paths: their number must not be the number of series.</summary>
+    [Fact]
+    public async Task Scrape_AfterThousandsOfModelsAndPaths_HasNoMoreSeries()
+    {
+        await using var gateway = await TestGateway.StartAsync(session => session.Fail(Fault.ModelNotFound, "there is no such model"));
+        await AskAsync(gateway, "warm", "/warm");
+        var before = await SeriesAsync(gateway);
+
+        await Parallel.ForAsync(0, 5000, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, _) => await AskAsync(gateway, $"model-{i}", $"/path-{i}"));
+
+        Assert.Equal(before, await SeriesAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Scrape_AfterSessions_HasWaitsGapsAndPaceByReplica()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var times = gateway.Services.GetRequiredService<SessionMetrics>();
+
+        times.Waited("tiny", TimeSpan.FromSeconds(0.2));
+        times.Resumed("link_stall", TimeSpan.FromSeconds(1.5));
+        times.Generated("tiny", "replica-1", TimeSpan.FromMilliseconds(20));
+
+        var metrics = await gateway.Client.GetStringAsync("/metrics");
+        Assert.Equal("0.2", Value(metrics, "skein_queue_wait_seconds_sum", "gen_ai_response_model=\"tiny\""));
+        Assert.Equal("1.5", Value(metrics, "skein_failover_gap_seconds_sum", "reason=\"link_stall\""));
+        Assert.Equal("0.02", Value(metrics, "gen_ai_server_time_per_output_token_seconds_sum", "gen_ai_response_model=\"tiny\",replica=\"replica-1\""));
+    }
+
+    /// <summary>What the dashboard and the alerts ask for exists.</summary>
+    [Theory]
+    [InlineData("deploy/grafana/skein.json")]
+    [InlineData("deploy/prometheus/skein-alerts.yml")]
+    public async Task Scrape_HasWhatTheShippedFilesUse(string file)
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a", "b"));
+            session.End();
+        }, telemetry: new TelemetryOptions { Logs = [new LineSink("log", () => Stream.Null, _ => "", TimeProvider.System)] });
+        var times = gateway.Services.GetRequiredService<SessionMetrics>();
+        times.Waited("tiny", TimeSpan.Zero);
+        times.Resumed("link_stall", TimeSpan.Zero);
+        times.Generated("tiny", "replica-1", TimeSpan.Zero);
+        await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
+        await gateway.Outcomes.NextAsync();
+        var keys = gateway.Services.GetRequiredService<Skein.Gateway.Keys.ApiKeyStore>();
+        keys.MeterOf(new Skein.Gateway.Keys.ApiKey { Name = "a", Hash = "" });
+        var exported = Regex.Matches(await gateway.Client.GetStringAsync("/metrics"), "(?m)^([a-z_]+)[{ ]", default, TimeSpan.FromSeconds(5))
+            .Select(name => name.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+
+        var used = Regex.Matches(await File.ReadAllTextAsync(Path.Combine(Root(), file)), @"\b(?:skein|gen_ai_server)_[a-z_]+\b", default, TimeSpan.FromSeconds(5))
+            .Select(name => name.Value).Where(name => !name.StartsWith("gen_ai_server_address", StringComparison.Ordinal)).Distinct(StringComparer.Ordinal).ToList();
+
+        Assert.True(used.Count > 10, $"{file} uses {used.Count} metrics");
+        Assert.Empty(used.Except(exported));
     }
 
     [Fact]
@@ -75,7 +153,26 @@ public sealed class MetricsTests
         var metrics = await gateway.Client.GetStringAsync("/metrics");
 
         Assert.Equal("1", Value(metrics, "skein_requests_total", "gen_ai_operation_name=\"chat\",outcome=\"queue_full\""));
-        Assert.Equal("1", Value(metrics, "gen_ai_server_request_duration_seconds_count", "error_type=\"queue_full\",gen_ai_operation_name=\"chat\""));
+        Assert.Equal("1", Value(metrics, "gen_ai_server_request_duration_seconds_count", "error_type=\"queue_full\",gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"skein\""));
+    }
+
+    private static async Task AskAsync(TestGateway gateway, string model, string path)
+    {
+        var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"a"}]}""";
+        await gateway.Client.PostTextAsync(Requests.ChatPath, body);
+        (await gateway.Client.GetAsync(path)).Dispose();
+    }
+
+    /// <summary>Number of series, without those of the runtime.</summary>
+    private static async Task<int> SeriesAsync(TestGateway gateway) =>
+        (await gateway.Client.GetStringAsync("/metrics")).Split('\n').Count(line => Regex.IsMatch(line, "^(skein|gen_ai)_", default, TimeSpan.FromSeconds(5)));
+
+    private static string Root()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Skein.slnx")))
+            folder = folder.Parent ?? throw new DirectoryNotFoundException("no folder above the tests has Skein.slnx");
+        return folder.FullName;
     }
 
     /// <summary>Value of a series, given its labels in alphabetical order; labels that the exporter adds are left out.</summary>

@@ -11,6 +11,7 @@ public sealed class UpstreamFleetTests : IDisposable
 {
     private readonly UpstreamFleet _fleet = new(new GroupFleet(), TimeProvider.System);
     private readonly List<EngineHost> _hosts = [];
+    private readonly Dictionary<string, UpstreamRow> _rows = [];
 
     /// <summary>Two servers that answered late at the same time were both taken out.</summary>
     [Fact]
@@ -21,7 +22,7 @@ public sealed class UpstreamFleetTests : IDisposable
         Assert.True(_fleet.TryLeave(first));
         Assert.False(_fleet.TryLeave(second));
 
-        _fleet.Down("a");
+        _fleet.Down(_rows["a"]);
         Assert.False(_fleet.TryLeave(second));
     }
 
@@ -39,8 +40,8 @@ public sealed class UpstreamFleetTests : IDisposable
     {
         var (first, second) = (Serve("a", "m"), Serve("b", "m"));
         Assert.True(_fleet.TryLeave(first));
-        _fleet.Down("a");
-        _fleet.Remove("a");
+        _fleet.Down(_rows["a"]);
+        _fleet.Remove(_rows["a"]);
         Serve("a", "m", generation: 2);
 
         Assert.True(_fleet.TryLeave(second));
@@ -57,8 +58,8 @@ public sealed class UpstreamFleetTests : IDisposable
         var host = new EngineHost(new KeyedEngine(), new EngineHostOptions { Slots = 1 }, TimeProvider.System, NullLoggerFactory.Instance);
         _hosts.Add(host);
         var id = new ReplicaId(name, generation);
-        _fleet.Add(name, name, [], url: null);
-        _fleet.Up(new ReplicaDescription { Id = id, Address = "in-process", Models = [model], Slots = 1 }, host.Control);
+        _rows[name] = _fleet.Add(name, name, [], url: null);
+        _fleet.Up(_rows[name], new ReplicaDescription { Id = id, Address = "in-process", Models = [model], Slots = 1 }, host.Control);
         return id;
     }
 }

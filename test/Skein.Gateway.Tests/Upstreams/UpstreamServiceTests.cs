@@ -78,6 +78,75 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         Assert.Contains($"'{name}'", refusal.Message);
     }
 
+    /// <summary>Each entry of one server had its own bound of slots.</summary>
+    [Theory]
+    [InlineData("http://host:8000/")]
+    [InlineData("http://HOST:8000/v1")]
+    [InlineData("http://host:8000/v1/")]
+    public void Add_ServerOfAnotherUpstream_IsRefused(string url)
+    {
+        _gateway.Upstreams.Add(Of("one", _engine) with { Url = new Uri("http://host:8000") });
+
+        var refusal = Assert.Throws<ArgumentException>(() => _gateway.Upstreams.Add(Of("two", _engine) with { Url = new Uri(url) }));
+
+        Assert.StartsWith("the upstream 'one' is the same server", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(["one"], _gateway.Upstreams.Names);
+    }
+
+    [Fact]
+    public async Task Add_NameOfOneThatLeaves_ServesBesideIt()
+    {
+        var next = new KeyedEngine { Slots = 5 };
+        _gateway.Upstreams.Add(Of("host:1", _engine));
+        await FleetAsync("host:1");
+        _engine.Of("old").Say(KeyedEngine.Start, KeyedEngine.Token(0));
+        var old = AskAsync("old");
+        await UntilAsync(() => _engine.Of("old").Said == 2, "a running stream");
+
+        var removing = _gateway.Upstreams.RemoveAsync("host:1", Deadline, TestContext.Current.CancellationToken);
+        _gateway.Upstreams.Add(Of("host:1", next));
+        await FleetAsync("host:1", "host:1");
+        next.Of("new").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Finish);
+
+        Assert.Contains("\"text\":\"x\"", await AskAsync("new"), StringComparison.Ordinal);
+        Assert.Equal(5u, Status("host:1").Slots);
+        _engine.Of("old").Say(KeyedEngine.Token(1), KeyedEngine.Finish);
+        next.Of("old").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Token(1), KeyedEngine.Finish);
+        Assert.Contains("\"finish_reason\":\"length\"", await old, StringComparison.Ordinal);
+        await removing.WaitAsync(Deadline, TestContext.Current.CancellationToken);
+        await FleetAsync("host:1");
+    }
+
+    /// <summary>A server that takes one request at a time ends the one that runs when it gets another one.</summary>
+    [Fact]
+    public async Task Add_ServerOfOneThatLeavesHasOneSlot_WaitsForItsLastStream()
+    {
+        var (server, next) = (new KeyedEngine { Slots = 1 }, new KeyedEngine { Slots = 1 });
+        var url = new Uri("http://host:8000");
+        _gateway.Upstreams.Add(Of("host:1", server) with { Url = url });
+        await FleetAsync("host:1");
+        server.Of("old").Say(KeyedEngine.Start, KeyedEngine.Token(0));
+        var old = AskAsync("old");
+        await UntilAsync(() => server.Of("old").Said == 2, "a running stream");
+        bool? wasStopped = null;
+
+        var removing = _gateway.Upstreams.RemoveAsync("host:1", Deadline, TestContext.Current.CancellationToken);
+        _gateway.Upstreams.Add(Of("host:1", next) with
+        {
+            Url = url, ConnectAsync = _ =>
+            {
+                wasStopped ??= server.Of("old").Stopped.IsCompleted;
+                return Task.FromResult<IInferenceEngine>(next);
+            },
+        });
+        server.Of("old").Say(KeyedEngine.Token(1), KeyedEngine.Finish);
+
+        Assert.Contains("\"text\":\"xx\"", await old, StringComparison.Ordinal);
+        await removing.WaitAsync(Deadline, TestContext.Current.CancellationToken);
+        await FleetAsync("host:1");
+        Assert.True(wasStopped);
+    }
+
     [Fact]
     public async Task Remove_NobodyElseServes_RunningStreamFinishesAndNoOtherBegins()
     {
@@ -223,7 +292,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         var time = new RecordingTime();
         var tries = 0;
         using var fleet = new UpstreamFleet(new GroupFleet(), TimeProvider.System);
-        fleet.Add("host:1", "upstream-1", []);
+        var row = fleet.Add("host:1", "upstream-1", []);
         using var link = new InProcessReplicaLink(time, NullLogger<InProcessReplicaLink>.Instance);
         using var lateness = new ProcessLateness(TimeProvider.System, TimeSpan.FromMilliseconds(200));
         var upstream = new Upstream(
@@ -235,7 +304,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
                     throw new FaultException(Fault.Unreachable, "connection refused");
                 },
             },
-            "upstream-1", fleet, link, time, NullLoggerFactory.Instance, lateness);
+            row, fleet, link, time, NullLoggerFactory.Instance, lateness);
         using var stop = new CancellationTokenSource();
 
         var running = upstream.RunAsync(stop.Token);

@@ -121,8 +121,8 @@ public sealed class UpstreamSharingTests : IAsyncLifetime
         public async Task ServeAsync(Uri url, int slots)
         {
             await _host.StartAsync(TestContext.Current.CancellationToken);
-            _fleet.Add(_name, "upstream-1", [], url);
-            _fleet.Up(new ReplicaDescription { Id = new ReplicaId(_name, 1), Address = "in-process", Models = ["m"], Slots = slots }, _host.Control);
+            var row = _fleet.Add(_name, "upstream-1", [], url);
+            _fleet.Up(row, new ReplicaDescription { Id = new ReplicaId(_name, 1), Address = "in-process", Models = ["m"], Slots = slots }, _host.Control);
         }
 
         public void Dispose()

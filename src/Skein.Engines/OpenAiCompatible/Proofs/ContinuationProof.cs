@@ -20,7 +20,10 @@ internal sealed record ContinuationProof(bool IsProven, string Reason)
 /// <param name="Completion">Completions are continued from their text, as the end of the prompt.</param>
 internal sealed record ModelProofs(ContinuationProof Ids, ContinuationProof ChatIds, ContinuationProof Chat, ContinuationProof Completion)
 {
+    /// <summary>Chats with tools are continued from their token ids, up to the beginning of a call.</summary>
+    public ContinuationProof Tools { get; init; } = ContinuationProof.Pending;
+
     public static ModelProofs Pending { get; } = Of(ContinuationProof.Pending);
 
-    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all);
+    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all) { Tools = all };
 }

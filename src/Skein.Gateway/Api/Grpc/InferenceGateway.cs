@@ -22,10 +22,12 @@ internal sealed class InferenceGateway(
     {
         var operation = request.PromptCase is GenerateRequest.PromptOneofCase.Chat ? MetricNames.ChatOperation : MetricNames.CompletionOperation;
         request.RequestId = Identify(request.RequestId, context);
-        return RunAsync(request, operation, context, async measurement =>
+        return RunAsync(request, request.RequestId, operation, context, async measurement =>
         {
             GenerateRequestCheck.Check(request);
+            request.StreamToolCalls |= options.StreamToolCalls;
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
+            measurement.TraceTo(request);
             var grant = context.GetHttpContext().Features.Get<KeyGrant>();
             KeyGrant.Apply(grant, request);
             measurement.ChargeTo(grant, request.Model);
@@ -36,7 +38,7 @@ internal sealed class InferenceGateway(
     public override Task Invoke(InvokeRequest request, IServerStreamWriter<InvokeFrame> responseStream, ServerCallContext context)
     {
         request.RequestId = Identify(request.RequestId, context);
-        return RunAsync(request, MetricNames.PassThroughOperation, context, async measurement =>
+        return RunAsync(request, request.RequestId, MetricNames.PassThroughOperation, context, async measurement =>
         {
             if (SkeinHeaders.ReadPriority(context.RequestHeaders.GetValue) is { } priority)
                 request.Priority = priority;
@@ -44,10 +46,12 @@ internal sealed class InferenceGateway(
                 request.DeadlineMs = deadline;
             InvokeRequestCheck.Check(request, options.PassThrough);
             (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(context.RequestHeaders.GetValue);
+            measurement.TraceTo(request);
             var grant = context.GetHttpContext().Features.Get<KeyGrant>();
             request.Priority = KeyGrant.PriorityOf(grant, request.Priority);
             measurement.ChargeTo(grant, request.Model);
             await using var call = await calls.StartAsync(request, context.CancellationToken);
+            measurement.Follow(call);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
             var headers = new Metadata { { SkeinHeaders.RequestId, request.RequestId } };
             SkeinHeaders.Write(call.Attempts, call.Replica, headers, static (metadata, name, value) => metadata.Add(name, value));
@@ -66,9 +70,15 @@ internal sealed class InferenceGateway(
         return id;
     }
 
-    private async Task RunAsync(IMessage request, string operation, ServerCallContext context, Func<RequestMeasurement, Task> serve)
+    private async Task RunAsync(
+        IMessage request, string requestId, string operation, ServerCallContext context, Func<RequestMeasurement, Task> serve)
     {
-        var measurement = metrics.Begin(operation);
+        var measurement = metrics.Begin(operation, requestId);
+        if (RequestTrace.IsOn)
+        {
+            var (parent, state) = SkeinHeaders.ReadTrace(context.RequestHeaders.GetValue);
+            measurement.BeginTrace(parent, state);
+        }
         using var share = bodies.Open();
         try
         {
@@ -111,6 +121,7 @@ internal sealed class InferenceGateway(
         request.N = Math.Max(1, request.N);
         var hasSeveralChoices = request.N > 1;
         await using var session = sessions.Start(request);
+        measurement.Follow(session);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var hasHeaders = false;
         var unflushed = 0;

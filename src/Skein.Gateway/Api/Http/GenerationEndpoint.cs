@@ -12,10 +12,12 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
+            request.Generate.StreamToolCalls = options.StreamToolCalls;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            measurement.TraceTo(request.Generate);
             var grant = http.Features.Get<KeyGrant>();
             KeyGrant.Apply(grant, request.Generate);
-            measurement.ChargeTo(grant);
+            measurement.ChargeTo(grant, request.Generate.Model, isBegun: false);
             await RelayAsync(http, request, body, measurement);
         });
 
@@ -46,6 +48,7 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
         await using var session = kept.StartOrJoin(
             request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span,
             http.Features.Get<KeyGrant>());
+        measurement.Follow(session);
         var writer = request.CreateWriter(session.Id);
         if (writer is IEventWriter events)
         {

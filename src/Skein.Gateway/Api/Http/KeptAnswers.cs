@@ -239,6 +239,8 @@ internal sealed class KeptAnswer
 
         public bool IsQueued => answer._session.IsQueued;
 
+        public TimeSpan Waited => answer._session.Waited;
+
         public async ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken)
         {
             while (true)

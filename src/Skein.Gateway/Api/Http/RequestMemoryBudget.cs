@@ -9,7 +9,7 @@ namespace Skein.Gateway.Api.Http;
 /// </summary>
 internal sealed class RequestMemoryBudget
 {
-    private readonly long _maxBytes;
+    private long _maxBytes;
     private long _bytes;
 
     public RequestMemoryBudget(IMeterFactory meters, ApiOptions options)
@@ -17,6 +17,13 @@ internal sealed class RequestMemoryBudget
         _maxBytes = options.MaxBodyMemoryBytes;
         meters.Create(MetricNames.Meter).CreateObservableGauge(
             "skein.request.bodies", () => Interlocked.Read(ref _bytes), "By", "Memory of request bodies that are being read or whose requests run.");
+    }
+
+    /// <summary>Bound of all bodies together, in bytes. Bodies that are held stay.</summary>
+    public long MaxBytes
+    {
+        get => Interlocked.Read(ref _maxBytes);
+        set => Interlocked.Exchange(ref _maxBytes, value);
     }
 
     /// <summary>Opens a share for one body. Disposing it returns the memory.</summary>
@@ -32,10 +39,10 @@ internal sealed class RequestMemoryBudget
         public void GrowTo(long bytes)
         {
             var more = bytes - _held;
-            if (Interlocked.Add(ref budget._bytes, more) > budget._maxBytes)
+            if (Interlocked.Add(ref budget._bytes, more) > budget.MaxBytes)
             {
                 Interlocked.Add(ref budget._bytes, -more);
-                throw new FaultException(Fault.TooManySessions, $"the bodies of all requests hold too much; allowed: {budget._maxBytes} bytes together");
+                throw new FaultException(Fault.TooManySessions, $"the bodies of all requests hold too much; allowed: {budget.MaxBytes} bytes together");
             }
             _held = bytes;
         }

@@ -15,7 +15,12 @@ internal sealed partial class RequestRunner(IGenerationSessions sessions, Reques
     public async Task RunAsync(HttpContext http, IApiDialect dialect, string operation, Func<RequestMemoryBudget.Share, RequestMeasurement, Task> serve)
     {
         var requestId = http.TraceIdentifier;
-        var measurement = metrics.Begin(operation);
+        var measurement = metrics.Begin(operation, requestId);
+        if (RequestTrace.IsOn)
+        {
+            var (parent, state) = SkeinHeaders.ReadTrace(name => http.Request.Headers[name]);
+            measurement.BeginTrace(parent, state);
+        }
         using var share = bodies.Open();
         try
         {

@@ -32,6 +32,9 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
+    /// <summary>In: <c>1</c> streams tool calls as the engine makes them, <c>0</c> sends each whole. Default: as the gateway is configured.</summary>
+    public const string StreamToolCalls = "x-skein-stream-tool-calls";
+
     /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>
     public const string EarlyHeaders = "x-skein-early-headers";
 
@@ -67,6 +70,9 @@ internal static class SkeinHeaders
 
         if (header(Hedge) is { Length: > 0 })
             request.Hedge = ReadSwitch(header, Hedge);
+
+        if (header(StreamToolCalls) is { Length: > 0 } calls)
+            request.StreamToolCalls = calls is "0" or "1" ? calls is "1" : throw Unknown(StreamToolCalls, calls, "0, 1");
 
         if (ReadPriority(header) is { } priority)
             request.Priority = priority;

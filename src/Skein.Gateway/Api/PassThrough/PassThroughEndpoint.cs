@@ -19,12 +19,14 @@ internal sealed class PassThroughEndpoint(IEngineCalls calls, ApiOptions options
             var request = CallReader.Read(http.Request, path, body);
             request.RequestId = http.TraceIdentifier;
             (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(name => http.Request.Headers[name]);
+            measurement.TraceTo(request);
             var grant = http.Features.Get<KeyGrant>();
             request.Priority = KeyGrant.PriorityOf(grant, SkeinHeaders.ReadPriority(name => http.Request.Headers[name]) ?? 0);
             if (SkeinHeaders.ReadDeadline(name => http.Request.Headers[name]) is { } deadline)
                 request.DeadlineMs = deadline;
             measurement.ChargeTo(grant, request.Model);
             await using var call = await calls.StartAsync(request, http.RequestAborted);
+            measurement.Follow(call);
             WriteHead(http, call);
             await RelayAsync(http, call);
         });

@@ -19,6 +19,7 @@ public sealed class SkeinHeadersTests
         Assert.Equal(1500u, Read(SkeinHeaders.Deadline, "1500").DeadlineMs);
         Assert.False(Read(SkeinHeaders.Deadline, "").HasDeadlineMs);
         Assert.True(Read(SkeinHeaders.Hedge, "1").Hedge);
+        Assert.True(Read(SkeinHeaders.StreamToolCalls, "1").StreamToolCalls);
         Assert.Equal(-8, Read(SkeinHeaders.Priority, "-8").Priority);
     }
 
@@ -36,6 +37,7 @@ public sealed class SkeinHeadersTests
     [InlineData(SkeinHeaders.Failover, "Exact", "exact, best-effort, never")]
     [InlineData(SkeinHeaders.Failover, "a\r\nb", "exact, best-effort, never")]
     [InlineData(SkeinHeaders.Hedge, "yes", "0, 1")]
+    [InlineData(SkeinHeaders.StreamToolCalls, "yes", "0, 1")]
     [InlineData(SkeinHeaders.Priority, "9", "-8 to 8")]
     [InlineData(SkeinHeaders.Priority, "1.5", "-8 to 8")]
     [InlineData(SkeinHeaders.Deadline, "0", "1 to 86400000 ms")]

@@ -1,0 +1,164 @@
+using Microsoft.Extensions.Logging;
+using Skein.Cli.Members;
+using Skein.Gateway;
+
+namespace Skein.Cli.Configuration;
+
+/// <summary>
+/// Follows the configuration file of a running gateway: a valid change is applied as a whole, and a refused one changes nothing. Reads and applies in one
+/// thread at a time.
+/// </summary>
+internal sealed partial class GatewayReload : IDisposable
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+
+    /// <summary>Longest wait for the streams of an upstream that was removed.</summary>
+    private static readonly TimeSpan RemovalTimeout = TimeSpan.FromMinutes(10);
+
+    private readonly GatewayApp _gateway;
+    private readonly Func<GatewayConfiguration, GatewayConfiguration> _read;
+    private readonly ILogger _logger;
+    private readonly Lock _gate = new();
+    private GatewayConfiguration _current;
+    private byte[] _seen;
+    private TimeProvider? _time;
+    private ITimer? _timer;
+    private IDisposable? _followingKeys;
+    private bool _isDisposed;
+
+    /// <param name="current">The configuration that the gateway was built with.</param>
+    /// <param name="read">Reads the file again, given the configuration in use.</param>
+    public GatewayReload(
+        GatewayApp gateway, GatewayConfiguration current, ILogger logger, Func<GatewayConfiguration, GatewayConfiguration> read)
+    {
+        (_gateway, _current, _logger, _read) = (gateway, current, logger, read);
+        _seen = current.Sources.FileBytes;
+    }
+
+    /// <summary>Looks at the file every second, and at the key file that it names.</summary>
+    public void Follow(TimeProvider time)
+    {
+        _time = time;
+        _followingKeys = _current.KeyFile?.Follow(_gateway.Keys, time);
+        if (_current.Sources.Path is not null)
+            _timer = time.CreateTimer(_ => Check(), null, Period, Period);
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isDisposed = true;
+            _timer?.Dispose();
+            _followingKeys?.Dispose();
+        }
+    }
+
+    /// <summary>Applies the file if it has changed since it was read last.</summary>
+    internal void Check()
+    {
+        // A check that is slow must not be overtaken by the next one, nor make it wait.
+        if (!_gate.TryEnter())
+            return;
+        try
+        {
+            if (_isDisposed || !HasChanged())
+                return;
+            var next = _read(_current);
+            RequireLive(_current, next);
+            Apply(next);
+            _current = next;
+            _gateway.Configuration.Applied();
+            Log.Applied(_logger, next.Sources.Path!);
+        }
+        catch (Exception error) when (error is UsageException or ArgumentException or IOException or UnauthorizedAccessException)
+        {
+            _gateway.Configuration.Refused(error.Message);
+            Log.Refused(_logger, error.Message);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    // By its content: the time of a link to a file, as Kubernetes mounts it, does not change with the file.
+    private bool HasChanged()
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(_current.Sources.Path!);
+        }
+        catch (FileNotFoundException)
+        {
+            // Between two versions, or gone: what was read stays in use.
+            bytes = [];
+        }
+        if (bytes.AsSpan().SequenceEqual(_seen))
+            return false;
+        _seen = bytes;
+        return true;
+    }
+
+    private static void RequireLive(GatewayConfiguration before, GatewayConfiguration next)
+    {
+        List<string> fixedChanges =
+        [
+            .. before.Sources.Settings
+                .Where(setting => !setting.IsLive && setting.TextOf(before.Sources) != setting.TextOf(next.Sources))
+                .Select(setting => $"'{setting.Key}' from {setting.TextOf(before.Sources) ?? "none"} to {setting.TextOf(next.Sources) ?? "none"}"),
+        ];
+        if (before.KeyFile is not null && next.KeyFile is null)
+            fixedChanges.Add("'apiKeyFile' to none, which opens the gateway to clients without a key");
+        if (fixedChanges.Count > 0)
+            throw new UsageException($"{next.Sources.Path} changes what needs a restart: {string.Join(", ", fixedChanges)}; nothing of it was applied");
+    }
+
+    private void Apply(GatewayConfiguration next)
+    {
+        // What can refuse the change comes first; what follows cannot fail.
+        _gateway.Use(next.Options);
+        ApplyUpstreams(next);
+        if (next.Keys is not null && next.KeyFile is not null)
+        {
+            _gateway.Keys.Use(next.Keys);
+            _followingKeys?.Dispose();
+            _followingKeys = _time is null ? null : next.KeyFile.Follow(_gateway.Keys, _time);
+        }
+    }
+
+    private void ApplyUpstreams(GatewayConfiguration next)
+    {
+        HashSet<string> kept = [.. _current.Upstreams.Select(upstream => upstream.Digest)];
+        kept.IntersectWith(next.Upstreams.Select(upstream => upstream.Digest));
+        foreach (var gone in _current.Upstreams.Where(upstream => !kept.Contains(upstream.Digest)))
+            _ = RemoveAsync(gone.Options.Name);
+        foreach (var added in next.Upstreams.Where(upstream => !kept.Contains(upstream.Digest)))
+            _gateway.Upstreams.Add(added.Options);
+    }
+
+    private async Task RemoveAsync(string name)
+    {
+        try
+        {
+            await _gateway.Upstreams.RemoveAsync(name, RemovalTimeout, _gateway.Stopping);
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException)
+        {
+            Log.NotRemoved(_logger, name, failure);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4010, LogLevel.Information, "Configuration {Path} has changed and is in use")]
+        public static partial void Applied(ILogger logger, string path);
+
+        [LoggerMessage(4011, LogLevel.Error, "The changed configuration is refused, and the one before it stays in use: {Problem}")]
+        public static partial void Refused(ILogger logger, string problem);
+
+        [LoggerMessage(4012, LogLevel.Error, "Upstream {Name} could not be removed")]
+        public static partial void NotRemoved(ILogger logger, string name, Exception exception);
+    }
+}

@@ -1,0 +1,185 @@
+using System.Collections;
+using System.CommandLine;
+using System.Net;
+using System.Net.Http.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using Skein.Cli.Commands;
+using Skein.Cli.Configuration;
+using Skein.Cli.Settings;
+using Skein.Gateway;
+using Skein.Gateway.Keys;
+
+namespace Skein.Cli.Tests.Configuration;
+
+/// <summary>The configuration file of a gateway that runs.</summary>
+public sealed class GatewayReloadTests : IAsyncLifetime
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false });
+    private GatewayApp _gateway = null!;
+    private GatewayReload _reload = null!;
+    private string _lastAnswer = "";
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    private string File => Path.Combine(_folder.FullName, "skein.json");
+
+    private string? Problem => _gateway.Configuration.Problem;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        _reload.Dispose();
+        await _gateway.StopAsync(new CancellationToken(canceled: true));
+        await _gateway.DisposeAsync();
+        _http.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Check_UpstreamsAliasesKeysAndLimitsChange_RunningStreamIsWhole()
+    {
+        await using var first = await CountingServer.StartAsync("counter", holds: true);
+        await using var second = await CountingServer.StartAsync("counter");
+        await StartAsync($$"""{"upstreams": [{"url": "{{first.Url}}", "name": "first"}], "alias": "old=counter", "policy": "random"}""");
+        await ServesAsync("old");
+        var running = AskAsync("old", "hold");
+        await first.Holding;
+        var secret = ApiKey.NewSecret();
+        var keys = Path.Combine(_folder.FullName, "keys.json");
+        await System.IO.File.WriteAllTextAsync(keys, new ApiKeyRing([new ApiKey { Name = "a", Hash = ApiKey.HashOf(secret) }]).ToJson(), Stop);
+
+        await ChangeAsync(
+            $$"""
+            {"upstreams": [{"url": "{{second.Url}}", "name": "second", "weight": 3}], "alias": "new=counter", "policy": "round-robin", "queueLength": 7,
+             "apiKeyFile": "{{keys}}"}
+            """);
+
+        Assert.Null(Problem);
+        Assert.Equal(["second"], _gateway.Upstreams.Names);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync("new", "go", secret: null)).Status);
+        await ServesAsync("new", secret);
+        Assert.Equal((HttpStatusCode.OK, CountingServer.Text), await SendAsync("new", "go", secret));
+        Assert.Equal(["counter", "new"], await ModelsAsync(secret));
+        first.Release();
+        Assert.Equal((HttpStatusCode.OK, CountingServer.Text), await running);
+    }
+
+    [Theory]
+    [InlineData("""{"alias": "new=counter", "queueLength": -1}""", "'queueLength' in {file} '-1' is not allowed; allowed: a whole number from 0 to 1000000")]
+    [InlineData("""{"alias": "new=counter", "upstreams": [{"url": "http://127.0.0.1:1"}, {"url": "http://127.0.0.1:1/v1"}]}""", "'upstreams[1].url' in {file} is")]
+    [InlineData("""{"alias": "new=counter", "apiKeyFile": "/no/such/file"}""", "--api-key-file /no/such/file: ")]
+    [InlineData("""{"alias": ["new=counter", "other=new"]}""", "alias 'other'")]
+    [InlineData("""{"alias": "new=counter", "qeueLength": 1}""", "'qeueLength' in {file} is not a setting")]
+    [InlineData("""{"alias": "new=counter", "maxHeaders": "64KiB"}""", "{file} changes what needs a restart: 'maxHeaders' from 32KiB to 64KiB; nothing of it was applied")]
+    [InlineData("""{"alias": "new=coun""", "--config {file} is not JSON")]
+    public async Task Check_FileThatCannotBeUsed_NothingChangesAndTheReasonIsKept(string file, string problem)
+    {
+        await using var server = await CountingServer.StartAsync("counter");
+        var good = $$"""{"upstreams": [{"url": "{{server.Url}}", "name": "first"}], "alias": "old=counter"}""";
+        await StartAsync(good);
+        await ServesAsync("old");
+
+        await ChangeAsync(file);
+
+        Assert.StartsWith(problem.Replace("{file}", File, StringComparison.Ordinal), Problem, StringComparison.Ordinal);
+        Assert.Equal(["first"], _gateway.Upstreams.Names);
+        Assert.Equal((HttpStatusCode.OK, CountingServer.Text), await SendAsync("old", "go", secret: null));
+        Assert.Equal(["counter", "old"], await ModelsAsync());
+
+        await ChangeAsync(good);
+
+        Assert.Null(Problem);
+        Assert.Equal((HttpStatusCode.OK, CountingServer.Text), await SendAsync("old", "go", secret: null));
+    }
+
+    [Fact]
+    public async Task Check_KeyFileIsLeftOut_StaysClosed()
+    {
+        var secret = ApiKey.NewSecret();
+        var keys = Path.Combine(_folder.FullName, "keys.json");
+        await System.IO.File.WriteAllTextAsync(keys, new ApiKeyRing([new ApiKey { Name = "a", Hash = ApiKey.HashOf(secret) }]).ToJson(), Stop);
+        await StartAsync($$"""{"apiKeyFile": "{{keys}}"}""");
+
+        await ChangeAsync("{}");
+
+        Assert.Contains("opens the gateway to clients without a key", Problem, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync("m", "go", secret: null)).Status);
+    }
+
+    /// <summary>An upstream that did not change is not connected again: its streams and what is known of it stay.</summary>
+    [Fact]
+    public async Task Check_OtherUpstreamIsAdded_FirstIsLeftAlone()
+    {
+        await using var first = await CountingServer.StartAsync("counter", holds: true);
+        await using var second = await CountingServer.StartAsync("counter");
+        await StartAsync($$"""{"upstreams": [{"url": "{{first.Url}}", "name": "first"}]}""");
+        await ServesAsync("counter");
+        var running = AskAsync("counter", "hold");
+        await first.Holding;
+
+        await ChangeAsync($$"""{"upstreams": [{"url": "{{second.Url}}", "name": "second"}, {"url": "{{first.Url}}", "name": "first"}]}""");
+        Assert.Equal(["first", "second"], _gateway.Upstreams.Names);
+        first.Release();
+
+        Assert.Equal((HttpStatusCode.OK, CountingServer.Text), await running);
+        Assert.DoesNotContain("failovers", _lastAnswer, StringComparison.Ordinal);
+    }
+
+    private async Task StartAsync(string file)
+    {
+        await System.IO.File.WriteAllTextAsync(File, file, Stop);
+        var command = new Command("gateway");
+        foreach (var setting in GatewayCommand.Settings)
+            command.Options.Add(setting.Option);
+        var sources = new SettingSources(command.Parse("--http 0 --grpc 0 --log error"), GatewayCommand.Settings, new Hashtable(), File);
+        var configuration = GatewayCommand.Read(sources);
+        _gateway = GatewayCommand.Build(configuration);
+        foreach (var upstream in configuration.Upstreams)
+            _gateway.Upstreams.Add(upstream.Options);
+        if (configuration.Keys is { } keys)
+            _gateway.Keys.Use(keys);
+        _reload = new GatewayReload(_gateway, configuration, NullLogger.Instance, GatewayCommand.Reread);
+        await _gateway.StartAsync(Stop);
+    }
+
+    private async Task ChangeAsync(string file)
+    {
+        await System.IO.File.WriteAllTextAsync(File, file, Stop);
+        _reload.Check();
+    }
+
+    private async Task ServesAsync(string model, string? secret = null)
+    {
+        var deadline = TimeProvider.System.GetTimestamp();
+        while ((await SendAsync(model, "ready?", secret)).Status != HttpStatusCode.OK)
+            Assert.True(TimeProvider.System.GetElapsedTime(deadline) < TimeSpan.FromSeconds(30), $"{model} is not served: {_lastAnswer}");
+    }
+
+    private async Task<IEnumerable<string>> ModelsAsync(string? secret = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{_gateway.Http}/v1/models");
+        if (secret is not null)
+            request.Headers.Authorization = new("Bearer", secret);
+        using var response = await _http.SendAsync(request, Stop);
+        var list = await response.Content.ReadFromJsonAsync<System.Text.Json.Nodes.JsonNode>(Stop);
+        return list!["data"]!.AsArray().Select(model => (string)model!["id"]!);
+    }
+
+    private Task<(HttpStatusCode Status, string Text)> AskAsync(string model, string prompt) => SendAsync(model, prompt, secret: null);
+
+    private async Task<(HttpStatusCode Status, string Text)> SendAsync(string model, string prompt, string? secret)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{_gateway.Http}/v1/chat/completions")
+        {
+            Content = JsonContent.Create(new { model, messages = new[] { new { role = "user", content = prompt } }, stream = true }),
+        };
+        if (secret is not null)
+            request.Headers.Authorization = new("Bearer", secret);
+        using var response = await _http.SendAsync(request, Stop);
+        _lastAnswer = await response.Content.ReadAsStringAsync(Stop);
+        var words = System.Text.RegularExpressions.Regex.Matches(_lastAnswer, "\"content\":\"([0-9 ]*)\"", default, TimeSpan.FromSeconds(5));
+        return (response.StatusCode, string.Concat(words.Select(word => word.Groups[1].Value)));
+    }
+}
