@@ -23,7 +23,7 @@ public static class TraceLab
     public static (IReadOnlyList<TraceRequest> Trace, double SaturatedTokensPerSecond) Prepare(TraceLabSettings settings)
     {
         settings.Validate();
-        IReadOnlyList<TraceRequest> trace =
+        var trace =
             settings.SharedBlocks == 0 ? settings.Trace : [.. settings.Trace.Select(request => WithSharedBlocks(request, settings.SharedBlocks))];
         if (settings.Load is not { } load)
             return (trace, 0);
