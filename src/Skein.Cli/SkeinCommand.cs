@@ -14,6 +14,7 @@ internal static class SkeinCommand
         GatewayCommand.Create(),
         ReplicaCommand.Create(),
         StatusCommand.Create(),
+        TopCommand.Create(),
         DrainCommand.Create(),
         DrainCommand.CreateUndrain(),
         RolloutCommand.Create(),

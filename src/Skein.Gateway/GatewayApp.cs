@@ -5,6 +5,7 @@ using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Dashboard;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
 using Skein.Gateway.Keys;
@@ -59,6 +60,8 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static GatewayApp Build(GatewayOptions options, Action<WebApplicationBuilder>? configure = null)
     {
+        // A lone line feed ends a header line for some and not for others: another way to smuggle requests. For all servers of this process.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "skein" });
         configure?.Invoke(builder);
         builder.Services.AddRouting();
@@ -83,6 +86,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapHealth();
         app.MapAdmin();
+        app.MapDashboard();
         return new GatewayApp(app, options);
     }
 
@@ -159,18 +163,19 @@ public sealed class GatewayApp : IAsyncDisposable
         // Sessions bound slow readers themselves; a minimum rate would cut healthy slow generations.
         kestrel.Limits.MinResponseDataRate = null;
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
-        kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
-        kestrel.Listen(options.Http, listener => Serve(listener, HttpProtocols.Http1, options));
-        kestrel.Listen(options.Grpc, listener => Serve(listener, HttpProtocols.Http2, options));
+        var bound = kestrel.ApplicationServices.GetRequiredService<ConnectionBound>();
+        kestrel.Listen(options.Http, listener => Serve(listener, HttpProtocols.Http1, options, bound));
+        kestrel.Listen(options.Grpc, listener => Serve(listener, HttpProtocols.Http2, options, bound));
         // "localhost" may mean either address family. The endpoints above come first: their ports are read in this order.
         if (OtherLoopback.Of(options.Http) is { } http)
-            kestrel.Listen(http, listener => Serve(listener, HttpProtocols.Http1, options));
+            kestrel.Listen(http, listener => Serve(listener, HttpProtocols.Http1, options, bound));
         if (OtherLoopback.Of(options.Grpc) is { } grpc)
-            kestrel.Listen(grpc, listener => Serve(listener, HttpProtocols.Http2, options));
+            kestrel.Listen(grpc, listener => Serve(listener, HttpProtocols.Http2, options, bound));
     }
 
-    private static void Serve(ListenOptions listener, HttpProtocols protocols, GatewayOptions options)
+    private static void Serve(ListenOptions listener, HttpProtocols protocols, GatewayOptions options, ConnectionBound bound)
     {
+        listener.Use(bound.Before);
         listener.Protocols = protocols;
         ServerTls.Apply(listener, options.Tls);
     }

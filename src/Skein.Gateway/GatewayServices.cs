@@ -8,6 +8,7 @@ using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.Bus;
 using Skein.Gateway.Links.InProcess;
+using Skein.Gateway.Security;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Routing;
@@ -31,6 +32,7 @@ internal static class GatewayServices
         services.AddHttpApi(options.Api);
         services.AddInferenceGrpc(options.Api);
         services.AddSingleton<HealthService>();
+        services.AddSingleton<ConnectionBound>();
         services.AddSingleton<ReplicaOperations>();
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
     }
@@ -97,6 +99,7 @@ internal static class GatewayServices
         services.AddSingleton<BalancingPolicies>();
         services.AddSingleton(options.Admission);
         services.AddSingleton<AdmissionQueue>();
+        services.AddHostedService<QueueMetrics>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<BusReplicaLink>();

@@ -94,6 +94,9 @@ public enum Fault
     /// <summary>The client disconnected, or the gateway gave the attempt up.</summary>
     Cancelled,
 
+    /// <summary>The answer was not complete within the time that the client allowed for it.</summary>
+    DeadlineExceeded,
+
     /// <summary>The client did not read for too long.</summary>
     SlowClient,
 
@@ -211,6 +214,8 @@ public static class FaultTable
             new(400, ClientError.InvalidRequestType, "context_length_exceeded", StatusCode.FailedPrecondition),
             StatusCode.FailedPrecondition, "CONTEXT_LENGTH_EXCEEDED"),
         new(Fault.Cancelled, "cancelled", FaultClass.Client, new(499, ClientError.InvalidRequestType, "cancelled", StatusCode.Cancelled)),
+        new(Fault.DeadlineExceeded, "deadline_exceeded", FaultClass.Client,
+            new(504, ClientError.ServerType, "deadline_exceeded", StatusCode.DeadlineExceeded)),
         new(Fault.SlowClient, "slow_client", FaultClass.Client, new(408, ClientError.ServerType, "slow_client", StatusCode.Aborted)),
         new(Fault.StreamLost, "stream_lost", FaultClass.Gateway, ClientError.Lost),
         new(Fault.Internal, "internal_error", FaultClass.Gateway, ClientError.Internal),

@@ -57,6 +57,9 @@ public static class RequestLimits
     /// <summary>Priority class of a request; lower is served first.</summary>
     public static readonly NumberRange Priority = new(-8, 8);
 
+    /// <summary>Time that a client allows for an answer, in milliseconds.</summary>
+    public static readonly NumberRange DeadlineMs = new(1, 86_400_000);
+
     /// <summary>Whether a model may have this name. Names appear in messages and logs, where a line break would start a forged line.</summary>
     public static bool IsModel(string name) => !name.Any(char.IsControl);
 }

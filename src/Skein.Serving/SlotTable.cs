@@ -20,6 +20,7 @@ internal sealed class SlotTable : IDisposable
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, int> _byCaller = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ulong> _begunByCaller = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Action<uint>> _listeners = new(StringComparer.Ordinal);
     private readonly SlotOffers _offers = new();
     private readonly List<SlotOffer> _made = [];
@@ -28,6 +29,7 @@ internal sealed class SlotTable : IDisposable
     private readonly ITimer _offerEnds;
     private ulong _generation;
     private ulong _sequence;
+    private ulong _begun;
     private int _slots;
     private int _whole;
     private (int Count, int Rank) _share = (1, 0);
@@ -160,6 +162,9 @@ internal sealed class SlotTable : IDisposable
             var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
             _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
             _peak = Math.Max(_peak, ++_running);
+            _begun++;
+            var total = _begunByCaller.ContainsKey(caller) || _begunByCaller.Count < MostCallers ? caller : OtherCallers;
+            _begunByCaller[total] = _begunByCaller.GetValueOrDefault(total) + 1;
             lease = new SlotLease(this, row);
             OfferFreeSlots();
             return SlotAnswer.Granted;
@@ -211,6 +216,8 @@ internal sealed class SlotTable : IDisposable
                 Waiting = _engineWaiting,
                 Draining = _draining,
                 RemembersCaller = _offers.Remembers(caller),
+                Begun = _begun,
+                BegunForCaller = caller.Length == 0 ? 0 : _begunByCaller.GetValueOrDefault(caller),
             };
         }
     }

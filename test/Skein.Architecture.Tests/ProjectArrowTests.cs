@@ -6,6 +6,7 @@ public sealed class ProjectArrowTests
     private static readonly Dictionary<string, string[]> MayReference = new(StringComparer.Ordinal)
     {
         ["Skein.Protocol"] = [],
+        ["Skein.Client"] = [],
         ["Skein.Membership"] = ["Skein.Protocol"],
         ["Skein.Engines"] = ["Skein.Protocol"],
         ["Skein.Routing"] = ["Skein.Protocol"],

@@ -29,6 +29,23 @@ public class ShutdownTests
         AssertGone(cluster);
     }
 
+    /// <summary>Replicas stopped together with the gateway, and a stream that had two seconds left ended with an error.</summary>
+    [Fact]
+    public async Task Terminate_WithAStreamThatIsNearlyDone_ItIsWholeAndNoProcessIsLeft()
+    {
+        SkipElsewhere();
+        await using var cluster = await ClusterProcess.StartAsync(Small);
+        await cluster.WholeAsync();
+        await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Two seconds more", MaxTokens: 60));
+        await stream.ReadPiecesAsync(10);
+
+        cluster.Supervisor.Handle.Send(Signal.Terminate);
+
+        Assert.Equal(60, (await stream.ReadToEndAsync()).CompletionTokens);
+        Assert.Equal(0, (await cluster.Supervisor.EndAsync()).ExitCode);
+        AssertGone(cluster);
+    }
+
     [Fact]
     public async Task CtrlC_WhileStarting_EndsWithoutAWordOfFailure()
     {

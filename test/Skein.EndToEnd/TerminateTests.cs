@@ -40,6 +40,23 @@ public class TerminateTests
         Assert.Equal(0, (await cluster.Gateway.EndAsync()).ExitCode);
     }
 
+    /// <summary>The port was closed at once: clients of a load balancer that had not noticed were refused.</summary>
+    [Fact]
+    public async Task Terminate_Gateway_IsNotReadyAndServesUntilTheLameDuckTimeIsOver()
+    {
+        SkipElsewhere();
+        await using var cluster = await StartAsync();
+
+        cluster.Gateway.Handle.Send(Signal.Terminate);
+
+        await Until.FoundAsync(
+            async () => (await cluster.Client.GetAsync("/readyz")).StatusCode == System.Net.HttpStatusCode.ServiceUnavailable ? "not ready" : null, "/readyz is 503");
+        using var newClient = new HttpClient { BaseAddress = cluster.Client.BaseAddress };
+        Assert.Equal("alive", (await newClient.GetStringAsync("/livez")).Trim());
+        Assert.Equal(4, (await cluster.AskToEndAsync(new Question("Still there?", MaxTokens: 4))).CompletionTokens);
+        Assert.Equal(0, (await cluster.Gateway.EndAsync()).ExitCode);
+    }
+
     // Two replicas: on a busy machine a single one may be suspected for a moment.
     private static Task<LooseCluster> StartAsync() => LooseCluster.StartAsync(["one", "two"], ["--tokens-per-second", "20"]);
 

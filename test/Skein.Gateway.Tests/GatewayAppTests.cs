@@ -59,7 +59,8 @@ public sealed class GatewayAppTests
         using var second = await AskAsync(gateway.Http);
 
         using var third = new System.Net.Sockets.TcpClient();
-        await third.ConnectAsync(gateway.Http, TestContext.Current.CancellationToken);
+        // Both ports together.
+        await third.ConnectAsync(gateway.Grpc, TestContext.Current.CancellationToken);
         var read = await third.GetStream().ReadAsync(new byte[1], TestContext.Current.CancellationToken).AsTask()
             .ContinueWith(task => task.IsCompletedSuccessfully ? task.Result : 0, TestContext.Current.CancellationToken, TaskContinuationOptions.None, TaskScheduler.Default);
 

@@ -38,6 +38,7 @@ public sealed class FaultTableTests
         Unsupported: unsupported, Request, 400, invalid_request_error, invalid_request_error, InvalidArgument, InvalidArgument UNSUPPORTED, False
         ContextLengthExceeded: context_length_exceeded, Request, 400, invalid_request_error, context_length_exceeded, FailedPrecondition, FailedPrecondition CONTEXT_LENGTH_EXCEEDED, False
         Cancelled: cancelled, Client, 499, invalid_request_error, cancelled, Cancelled,  , False
+        DeadlineExceeded: deadline_exceeded, Client, 504, server_error, deadline_exceeded, DeadlineExceeded,  , False
         SlowClient: slow_client, Client, 408, server_error, slow_client, Aborted,  , False
         StreamLost: stream_lost, Gateway, 502, server_error, stream_lost, Aborted,  , False
         Internal: internal_error, Gateway, 500, server_error, internal_error, Internal,  , False

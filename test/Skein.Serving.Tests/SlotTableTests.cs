@@ -63,6 +63,22 @@ public class SlotTableTests
     }
 
     [Fact]
+    public void Report_RequestsThatBegan_AreCountedForEachCaller()
+    {
+        var table = new SlotTable(generation: 1, TimeProvider.System);
+        table.SetSlots(1);
+        foreach (var caller in new[] { "a", "b", "a" })
+        {
+            Assert.Equal(SlotAnswer.Granted, table.TryTake(caller, queue: null, out var lease));
+            Assert.Equal(SlotAnswer.Full, table.TryTake("c", queue: null, out _));
+            lease!.Dispose();
+        }
+
+        Assert.Equal((3ul, 2ul), (table.Report("a").Begun, table.Report("a").BegunForCaller));
+        Assert.Equal((3ul, 0ul), (table.Report("c").Begun, table.Report("c").BegunForCaller));
+    }
+
+    [Fact]
     public void Report_EveryOne_IsNewerThanTheOneBefore()
     {
         var table = new SlotTable(generation: 5, TimeProvider.System);

@@ -118,7 +118,7 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
 
     private async Task CompareAsync(string server, string name, string mode, string? kind)
     {
-        var world = await worlds.GetAsync(server, kind);
+        var world = await worlds.GetAsync(server, kind, World.ParsesReasoning(name));
         var dialogue = Dialogue.Read(server).Single(dialogue => dialogue.Name == name);
         world.Server.Current = dialogue;
         var direct = await AskAsync(world.Server.Server.Port, dialogue);
@@ -148,7 +148,8 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
     {
         private readonly ConcurrentDictionary<string, Task<World>> _worlds = new(StringComparer.Ordinal);
 
-        internal Task<World> GetAsync(string server, string? kind) => _worlds.GetOrAdd($"{server} {kind}", _ => World.StartAsync(server, kind));
+        internal Task<World> GetAsync(string server, string? kind, bool parsesReasoning) =>
+            _worlds.GetOrAdd($"{server} {kind} {parsesReasoning}", _ => World.StartAsync(server, kind, parsesReasoning));
 
         public async ValueTask DisposeAsync()
         {
@@ -163,9 +164,13 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
 
     internal sealed record World(DialogueServer Server, TestGateway Gateway)
     {
-        public static async Task<World> StartAsync(string name, string? kind)
+        /// <summary>Whether a dialogue was recorded with a parser of reasoning.</summary>
+        public static bool ParsesReasoning(string dialogue) =>
+            dialogue.StartsWith("chat-reasoning-", StringComparison.Ordinal) || dialogue.EndsWith("-with-reasoning", StringComparison.Ordinal);
+
+        public static async Task<World> StartAsync(string name, string? kind, bool parsesReasoning)
         {
-            var server = new DialogueServer(name);
+            var server = new DialogueServer(name, parsesReasoning);
             var setup = new TestGateway.Setup { NoReplicaTimeout = TimeSpan.FromSeconds(2), Server = options => options with { Kind = kind } };
             try
             {

@@ -23,6 +23,9 @@ internal static class ApiKeysCommand
     private static readonly Setting<int?> DayTokens = Setting.OptionalNumber(
         "tokens-per-day", "Prompt and completion tokens per 24 hours [default: no limit]", 1, int.MaxValue);
 
+    private static readonly Setting<int?> MaxPriority = Setting.OptionalNumber(
+        "max-priority", "Most urgent priority class of its requests, where -8 is the most urgent [default: any]", -8, 8);
+
     private static readonly Setting<int?> Streams = Setting.OptionalNumber("streams", "Requests at the same time [default: no limit]", 1, 100_000);
 
     public static Command Create() => new("api-keys", """
@@ -32,8 +35,8 @@ internal static class ApiKeysCommand
         """)
     {
         CommandLine.Verb(
-            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams], NewAsync,
-            KeyFile),
+            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams, MaxPriority],
+            NewAsync, KeyFile),
         CommandLine.Verb("list", "Print the names and limits of the keys", [], List, KeyFile),
         CommandLine.Verb("revoke", "Remove a key: its next request is refused", [], Revoke, KeyFile, KeyName),
     };
@@ -49,6 +52,7 @@ internal static class ApiKeysCommand
             Name = Name.Read(sources) ?? throw new UsageException("--name is missing; allowed: 1 to 64 letters, digits, '.', '_' or '-'"),
             Hash = ApiKey.HashOf(secret), Admin = Admin.Read(sources), Models = Models.Read(sources), RequestsPerMinute = Requests.Read(sources),
             TokensPerMinute = Tokens.Read(sources), TokensPerDay = DayTokens.Read(sources), Streams = Streams.Read(sources),
+            MaxPriority = MaxPriority.Read(sources),
         };
         try
         {
@@ -90,6 +94,7 @@ internal static class ApiKeysCommand
             key.Models.Count > 0 ? $"models {string.Join(", ", key.Models)}" : "all models",
             Limit(key.RequestsPerMinute, "requests/min"), Limit(key.TokensPerMinute, "tokens/min"), Limit(key.TokensPerDay, "tokens/day"),
             Limit(key.Streams, "at the same time"),
+            key.MaxPriority is { } most ? string.Create(CultureInfo.InvariantCulture, $"priority from {most}") : null,
         ];
         return string.Join(" · ", parts.OfType<string>());
     }

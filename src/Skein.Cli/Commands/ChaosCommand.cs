@@ -5,12 +5,13 @@ using Skein.Engines.Simulated;
 using Skein.Load;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
+using Skein.Load.Chaos.Servers;
 using Skein.Operations.Chaos;
 using Skein.Operations.Fleet;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein chaos</c>: a cluster of its own, constant load, and one fault after the other.</summary>
+/// <summary><c>skein chaos</c>: a cluster of its own, or model servers behind a gateway, load, and one fault after the other.</summary>
 internal static class ChaosCommand
 {
     private static readonly FaultKind[] AllKinds = Enum.GetValues<FaultKind>();
@@ -19,7 +20,9 @@ internal static class ChaosCommand
         "duration", "Duration of the fault injection [default: 2m]", TimeSpan.FromMinutes(2), TimeSpan.FromDays(7));
 
     private static readonly Setting<int> Seed = Setting.Number("seed", "Seed of the sequence of faults [default: 1]", 1, 0, int.MaxValue);
-    private static readonly Setting<int> Streams = Setting.Number("streams", "Concurrent streams [default: 60]", 60, 1, 20_000);
+    private static readonly Setting<int?> Streams = Setting.OptionalNumber(
+        "streams", "Concurrent streams [default: 60; with model servers 4, at most 256]", 1, 20_000);
+
     private static readonly Setting<int> Replicas = Setting.Number(
         "replicas", "Number of replicas, two of which are healthy at any time [default: 5]", 5, 3, 64);
 
@@ -41,11 +44,41 @@ internal static class ChaosCommand
 
     public static Command Create() => CommandLine.Verb(
         "chaos",
-        "Start a cluster, inject faults into its replicas under load, and check every token; exits 1 unless every stream was complete and exact",
-        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, CommandOutput.Json, Moved],
+        "Inject faults into the replicas of a cluster under load, or into model servers (--upstream, --server-command), and check every answer; "
+        + "exits 1 unless every stream was complete and exact",
+        [Duration, Seed, Streams, .. OfClusters, MaxTokens, Faults, .. ServerChaosCommand.Settings, CommandOutput.Json, Moved],
         RunAsync);
 
-    private static async Task<int> RunAsync(SettingSources sources)
+    /// <summary>Settings that mean nothing for model servers.</summary>
+    private static IReadOnlyList<ISetting> OfClusters => [Replicas, Engine, TokensPerSecond, FaultEvery];
+
+    private static Task<int> RunAsync(SettingSources sources)
+    {
+        if (!ServerChaosCommand.IsAsked(sources))
+        {
+            Refuse(ServerChaosCommand.Settings, "for --upstream and --server-command");
+            return RunOnClusterAsync(sources);
+        }
+
+        Refuse(OfClusters, "for a cluster");
+        if (Streams.Read(sources) is > ServerChaosOptions.MostStreams and var streams)
+            throw new UsageException($"--streams {streams} is not allowed with model servers; allowed: 1 to {ServerChaosOptions.MostStreams}");
+        var options = new ServerChaosOptions
+        {
+            Gateway = new Uri("http://127.0.0.1"), Duration = Duration.Read(sources), Seed = Seed.Read(sources), MaxTokens = MaxTokens.Read(sources),
+        };
+        options = Streams.Read(sources) is { } given ? options with { Streams = given } : options;
+        return ServerChaosCommand.RunAsync(sources, options, Faults.IsSet(sources) ? Faults.Read(sources) : null, Faults.Option.Name);
+
+        void Refuse(IEnumerable<ISetting> settings, string purpose)
+        {
+            var flags = settings.Select(setting => sources.Find(setting) is var (_, origin) && origin == setting.Option.Name ? origin : null);
+            if (flags.FirstOrDefault(flag => flag is not null) is { } wrong)
+                throw new UsageException($"{wrong} is {purpose}; allowed here: nothing");
+        }
+    }
+
+    private static async Task<int> RunOnClusterAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
         var options = OptionsOf(sources);
@@ -81,12 +114,14 @@ internal static class ChaosCommand
         }
     }
 
+    private static int StreamsOfCluster(SettingSources sources) => Streams.Read(sources) ?? 60;
+
     private static ChaosOptions OptionsOf(SettingSources sources) => new()
     {
         Targets = [],
         Duration = Duration.Read(sources),
         Seed = Seed.Read(sources),
-        Streams = Streams.Read(sources),
+        Streams = StreamsOfCluster(sources),
         MaxTokens = MaxTokens.Read(sources),
         FaultEvery = FaultEvery.Read(sources),
         Kinds = Faults.Read(sources),
@@ -113,7 +148,7 @@ internal static class ChaosCommand
         var replicas = Replicas.Read(sources);
         string[] common = ["--grace", "3s", "--log", "error"];
         // Two replicas must be able to serve all streams.
-        var slots = Math.Max(8, Streams.Read(sources)).ToString(CultureInfo.InvariantCulture);
+        var slots = Math.Max(8, StreamsOfCluster(sources)).ToString(CultureInfo.InvariantCulture);
         var speed = TokensPerSecond.Read(sources).ToString(CultureInfo.InvariantCulture);
         string[] replica = ["--engine", Engine.Read(sources), "--grpc", "0", "--slots", slots, "--tokens-per-second", speed, .. common];
         return

@@ -55,7 +55,7 @@ internal static class GatewayCommand
         "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes").Live();
 
     private static readonly Setting<TimeSpan> LameDuck = Setting.Duration(
-        "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 0s]", TimeSpan.Zero,
+        "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 5s]", TimeSpan.FromSeconds(5),
         TimeSpan.FromMinutes(10));
 
     /// <summary>All settings of a gateway.</summary>
@@ -140,7 +140,9 @@ internal static class GatewayCommand
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
             certificates is not null, OpenDoors(settings, configuration.Keys is not null, certificates is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
-        await gateway.PrepareStopAsync(signal.AtOnce);
+        // Who presses Ctrl-C waits in front of the terminal, and has no load balancer.
+        if (!signal.IsInterrupted)
+            await gateway.PrepareStopAsync(signal.AtOnce);
         // The gateway leaves the group first, so that it receives no new work; then its streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);

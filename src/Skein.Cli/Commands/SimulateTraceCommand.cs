@@ -78,17 +78,23 @@ internal static class SimulateTraceCommand
     private static readonly Setting<TimeSpan> Duration = Setting.Duration(
         "duration", "Length of a synthetic trace [default: 10m]", TimeSpan.FromMinutes(10), TimeSpan.FromDays(7), TimeSpan.FromSeconds(1)).Of(Verb);
 
+    private static readonly Setting<TimeSpan> Real = Setting.Duration(
+        "real", "Replay the first T of the trace on real processes with simulated engines too, and compare; exits 1 if a figure differs by more than 15 %",
+        TimeSpan.Zero, TimeSpan.FromHours(1));
+
     public static Command Create(Setting<ulong> seed) => CommandLine.Verb(
         "trace", "Replay a trace of requests on simulated replicas, and compare balancing policies",
         [
             Policies, Replicas, Gateways, Slots, Speeds, Weights, Load, Limit, KvBlocks, SharedBlocks, StepMs, SequenceMs, PrefillRate, Chunk, Faults,
-            QueueLength, QueueTimeout, SloTtft, SloItl, Rate, Duration, seed, CommandOutput.Json,
+            QueueLength, QueueTimeout, SloTtft, SloItl, Rate, Duration, Real, seed, CommandOutput.Json,
         ],
         sources => RunAsync(sources, seed.Read(sources)), Trace);
 
     private static async Task<int> RunAsync(SettingSources sources, ulong seed)
     {
         var settings = Read(sources, seed);
+        if (Real.Read(sources) is { Ticks: > 0 } duration)
+            return await TraceReplayCommand.RunAsync(sources, settings, duration);
         await Console.Error.WriteLineAsync($"simulating {settings.Trace.Count} requests with {settings.Policies.Count} policies …");
         var begun = Stopwatch.GetTimestamp();
         TraceLabResult result;

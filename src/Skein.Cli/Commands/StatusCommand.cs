@@ -11,7 +11,6 @@ internal static class StatusCommand
     /// <summary>Width of output that is not a terminal, and of the wide table: no column is cut.</summary>
     private const int Unlimited = 400;
 
-    private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     private static readonly Setting<bool> Wide = Setting.Flag("wide", "Show role, process id, all addresses, version, revision and health too");
     private static readonly Setting<bool> Watch = Setting.Flag("watch", "Refresh every second until Ctrl-C");
 
@@ -76,23 +75,14 @@ internal static class StatusCommand
             Print(sources, await gateway.MembersAsync(CancellationToken.None));
             return CommandLine.Success;
         }
-        using var signal = new StopSignal(supervised: false);
-        using var period = new PeriodicTimer(WatchPeriod, TimeProvider.System);
-        try
+        await GatewayWatch.RunAsync(gateway.MembersAsync, (members, problem) =>
         {
-            do
-            {
-                var members = await gateway.MembersAsync(signal.Stop);
-                if (!CommandOutput.Json.Read(sources))
-                    AnsiConsole.Clear();
-                Print(sources, members);
-            }
-            while (await period.WaitForNextTickAsync(signal.Stop));
-        }
-        catch (OperationCanceledException)
-        {
-            // Ctrl-C ends the watch.
-        }
+            if (!CommandOutput.Json.Read(sources))
+                AnsiConsole.Clear();
+            if (problem is not null)
+                Console.Error.WriteLine(problem);
+            Print(sources, members);
+        });
         return CommandLine.Success;
     }
 

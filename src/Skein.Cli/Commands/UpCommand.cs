@@ -9,7 +9,9 @@ namespace Skein.Cli.Commands;
 internal static class UpCommand
 {
     /// <summary>Shorter than the supervisor's grace period, so that streams end with their terminal event.</summary>
-    private const string MemberGrace = "3s";
+    // Gateways: 1 s in which they report that they stop, 5 s for streams and at most 2 s for the errors of the others. Replicas stop after them.
+    private const string MemberGrace = "5s";
+    private const string LameDuck = "1s";
 
     private static readonly Setting<int?> Replicas = Setting.OptionalNumber(
         "replicas", "Number of replicas [default: 3, or one for each --engine that is a URL or one of several]", 1, 64);
@@ -97,7 +99,7 @@ internal static class UpCommand
                select word,
         ];
         var port = Port.Read(sources).ToString(CultureInfo.InvariantCulture);
-        string[] gateway = ["--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common];
+        string[] gateway = ["--grpc", "0", "--lame-duck", LameDuck, "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common];
         string[] replica = ["--grpc", "0", .. details, .. common];
         return
         [

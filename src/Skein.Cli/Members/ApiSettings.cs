@@ -28,14 +28,20 @@ internal static class ApiSettings
         "header-hold", "How long a stream that has left the queue waits for its first token before its headers are sent [default: 15s]",
         Defaults.HeaderHold, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
 
-    public static IReadOnlyList<ISetting> All { get; } = [Aliases, PassThrough, CorsOrigins, HeaderHold];
+    private static readonly Setting<bool> StreamToolCalls = Setting.Flag(
+        "stream-tool-calls", "Stream tool calls as the servers make them [default: false, each call comes whole; a request may ask for it]");
+
+    public static IReadOnlyList<ISetting> All { get; } = [Aliases, PassThrough, CorsOrigins, HeaderHold, StreamToolCalls];
 
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options) => options with
     {
         Aliases = Aliases.Read(sources),
         Api = options.Api with
         {
-            PassThrough = PassThrough.Read(sources), CorsOrigins = CorsOrigins.Read(sources), HeaderHold = HeaderHold.Read(sources),
+            PassThrough = PassThrough.Read(sources),
+            CorsOrigins = CorsOrigins.Read(sources),
+            HeaderHold = HeaderHold.Read(sources),
+            StreamToolCalls = StreamToolCalls.Read(sources),
         },
     };
 

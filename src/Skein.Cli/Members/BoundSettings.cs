@@ -25,8 +25,8 @@ internal static class BoundSettings
     private static readonly Setting<long> Headers = Setting.Size(
         "max-headers", "Maximum total size of request headers [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
 
-    private static readonly Setting<int> Connections = Setting.Number(
-        "max-connections", "Maximum open connections of clients [default: 10000]", Defaults.MaxConnections, 1, 1_000_000);
+    private static readonly Setting<int?> Connections = Setting.OptionalNumber(
+        "max-connections", "Maximum open connections of clients [default: 10000, or what the limit of open files leaves]", 1, 1_000_000);
 
     private static readonly Setting<int> AttemptsWithoutProgress = Setting.Number(
         "attempts-without-progress", "Consecutive attempts lost without a new token after which a request fails [default: 2]",
@@ -49,7 +49,7 @@ internal static class BoundSettings
             throw new UsageException($"--max-journal {Sizes.Text(journal)} is over --max-journal-memory; allowed: up to {Sizes.Text(allJournals)}");
         return options with
         {
-            MaxConnections = Connections.Read(sources),
+            MaxConnections = ReadConnections(sources),
             MaxRequestHeadersBytes = (int)Headers.Read(sources),
             Api = options.Api with { MaxBodyMemoryBytes = RequestMemoryBudget.Read(sources), ClampMaxTokens = ClampMaxTokens.Read(sources) },
             Streaming = options.Streaming with
@@ -61,5 +61,14 @@ internal static class BoundSettings
                 MaxAttempts = MaxAttempts.Read(sources),
             },
         };
+    }
+
+    private static int ReadConnections(SettingSources sources)
+    {
+        var most = OpenFiles.ConnectionsLeft() ?? int.MaxValue;
+        if (Connections.Read(sources) is not { } asked)
+            return Math.Min(Defaults.MaxConnections, most);
+        return asked <= most ? asked : throw new UsageException(
+            $"--max-connections {asked} is more than the limit of open files leaves; allowed: up to {most}, or a higher limit (ulimit -n, LimitNOFILE)");
     }
 }

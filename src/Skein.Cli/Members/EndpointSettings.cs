@@ -12,7 +12,7 @@ internal sealed class EndpointSettings
         [("debug", LogLevel.Debug), ("information", LogLevel.Information), ("warning", LogLevel.Warning), ("error", LogLevel.Error)];
 
     private static readonly Setting<IPAddress> Bind = new(
-        "bind", "ip", "Address to listen on [default: 127.0.0.1]", "an IP address", IPAddress.Loopback,
+        "bind", "ip", "Address to listen on [default: 127.0.0.1, or ::1 on a host without it]", "an IP address", DefaultLoopback.Address,
         (string text, out IPAddress read) => IPAddress.TryParse(text, out read!));
 
     private static readonly Setting<IPAddress?> Advertise = new(

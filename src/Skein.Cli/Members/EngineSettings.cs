@@ -74,9 +74,7 @@ internal static class EngineSettings
         }
     }
 
-    /// <summary>
-    /// Creates the engine. A server that does not listen yet, still loads its model, or is overloaded, is waited for: a sidecar starts with it.
-    /// </summary>
+    /// <summary>Creates the engine. Waits for a server that does not listen yet, still loads, or is overloaded: a sidecar starts with it.</summary>
     private static async Task<IInferenceEngine> CreateAsync(IEngineFactory factory, EngineConfiguration configuration, CancellationToken cancellationToken)
     {
         for (string? said = null; ; await Task.Delay(StartPause, TimeProvider.System, cancellationToken))

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Logs;
 using Skein.Cli.Terminal;
@@ -13,6 +14,9 @@ internal static class MemberRun
 {
     /// <summary>Slots that adapt do not exceed it: it takes as many bytes as any number up to it.</summary>
     private const uint MostAdaptiveSlots = 1024;
+
+    /// <summary>systemd, if it has started this process with Type=notify; else nothing is sent.</summary>
+    private static readonly SystemdNotifier ServiceManager = new();
 
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(20);
 
@@ -99,6 +103,7 @@ internal static class MemberRun
     /// <param name="open">Lines about what is open, each with the flag that closes it.</param>
     public static void ReportReady(EndpointSettings settings, MemberReady ready, bool hasTls = false, params IEnumerable<string> open)
     {
+        ServiceManager.Notify(ServiceState.Ready);
         if (settings.IsSupervised)
         {
             Console.WriteLine(ready.ToLine());
@@ -121,6 +126,7 @@ internal static class MemberRun
         var failed = new TaskCompletionSource();
         await using var onStop = hostStopping.Register(failed.SetResult);
         var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task, seeds);
+        ServiceManager.Notify(ServiceState.Stopping);
         if (first == failed.Task || first == seeds)
             throw new CommandFailedException("a background service failed; the log has the exception");
         if (first == membership.Superseded)

@@ -16,7 +16,11 @@ internal sealed class StopSignal : IDisposable
     {
         _registrations =
         [
-            PosixSignalRegistration.Create(PosixSignal.SIGINT, context => On(context, counts: !supervised)),
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
+            {
+                IsInterrupted |= !supervised && !_stop.IsCancellationRequested;
+                On(context, counts: !supervised);
+            }),
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => On(context, counts: true)),
         ];
         if (supervised)
@@ -24,6 +28,9 @@ internal sealed class StopSignal : IDisposable
     }
 
     public CancellationToken Stop => _stop.Token;
+
+    /// <summary>The first signal was Ctrl-C.</summary>
+    public bool IsInterrupted { get; private set; }
 
     public CancellationToken AtOnce => _atOnce.Token;
 

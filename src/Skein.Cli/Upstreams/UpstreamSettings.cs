@@ -65,7 +65,8 @@ internal static class UpstreamSettings
     private static UpstreamOptions? SameServer(IEnumerable<ConfiguredUpstream> upstreams, Uri url) =>
         upstreams.Select(upstream => upstream.Options).FirstOrDefault(other => UpstreamSharing.IsSameServer(other.Url!, url));
 
-    private static bool TryRead(string text, out IReadOnlyList<Uri> urls)
+    /// <summary>Reads addresses, joined by commas, each of another host and port.</summary>
+    public static bool TryRead(string text, out IReadOnlyList<Uri> urls)
     {
         var read = new List<Uri>();
         urls = read;

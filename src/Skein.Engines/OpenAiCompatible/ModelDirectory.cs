@@ -4,6 +4,7 @@ using Skein.Engines.OpenAiCompatible.Proofs;
 using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -16,6 +17,9 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
 {
     // Part of every fingerprint. Raise it when answers are read or resumed differently.
     private const string AdapterVersion = "skein-openai-1";
+
+    private const string SampleFormat =
+        """{"type":"json_schema","json_schema":{"name":"tale","schema":{"type":"object","properties":{"tale":{"type":"string"}}}}}""";
 
     private readonly ConcurrentDictionary<string, bool> _answered = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TryPause> _pauses = new(StringComparer.Ordinal);
@@ -148,7 +152,8 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         try
         {
             var reasoning = canary is null ? NoReasoning : await ReasoningOfAsync(model, facts, cancellationToken);
-            var tokens = canary is null ? null : new TokenGeneration(_dialect!, reasoning ?? NoReasoning);
+            var marks = canary is null ? null : await ToolCallMarksOfAsync(model, cancellationToken);
+            var tokens = canary is null ? null : new TokenGeneration(_dialect!, reasoning ?? NoReasoning, marks);
             var noIds = ContinuationProof.Not("it returns no token ids");
             var proofs = new ModelProofs(
                 tokens is null ? noIds : await ContinuationProver.ProveAsync(isChat: false, model.Name, ByIds),
@@ -158,13 +163,27 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
                     : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByIds, takesReasoning: true, ByText),
                 await ContinuationProver.ProveAsync(isChat: true, model.Name, ByText),
                 await ContinuationProver.ProveAsync(isChat: false, model.Name, ByText));
-            return Of(model, facts, new ModelTrial(canary, proofs, IsGenerating: true, IsTried: true) { Reasoning = reasoning ?? NoReasoning });
+            proofs = proofs with
+            {
+                ReadsCalls = marks?.Form is not null,
+                Tools = !proofs.ChatIds.IsProven || _dialect!.ChatTokens is null ? ContinuationProof.Not("its chat call tells no token ids")
+                    : marks is null ? ContinuationProof.Not("its chat template does not show how a tool call begins")
+                    : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByChatThenIds, takesReasoning: true, ask: OfferTool),
+                Formats = !profile.MayContinueFormats || !proofs.Chat.IsProven ? ContinuationProof.Not("a format begins anew")
+                    : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByText, ask: AskForFormat),
+            };
+            return Of(
+                model, facts, new ModelTrial(canary, proofs, IsGenerating: true, IsTried: true) { Reasoning = reasoning ?? NoReasoning, Marks = marks });
 
             IAsyncEnumerable<GenerateFrame> ByIds(GenerateRequest request) => tokens!.RunAsync(request, description, ResumeTier.Tokens, cancellationToken);
 
             IAsyncEnumerable<GenerateFrame> ByChatThenIds(GenerateRequest request) => request.Resume is null
-                ? texts.RunWithIdsAsync(request, description, ResumeTier.Tokens, cancellationToken)
+                ? texts.RunWithIdsAsync(request, description, ResumeTier.Tokens, _dialect!.ChatTokens!, cancellationToken)
                 : ByIds(request);
+
+            static void AskForFormat(GenerateRequest request) => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(SampleFormat);
+
+            static void OfferTool(GenerateRequest request) => request.Chat.Tools = ByteString.CopyFrom(ToolCallMarks.SampleTools);
         }
         catch (Exception failed) when (failed is FaultException || (failed is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
@@ -188,6 +207,20 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         {
             // The template refuses such a chat, or the marks are no text.
             return facts.MentionsReasoning ? null : NoReasoning;
+        }
+    }
+
+    /// <summary>How tool calls of the model begin; null: it is not known.</summary>
+    private async ValueTask<ToolCallMarks?> ToolCallMarksOfAsync(ModelFacts model, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _dialect!.ToolCallMarksAsync(model.Name, cancellationToken);
+        }
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal) || refusal.Fault == Fault.EngineFailed)
+        {
+            // The template refuses such a chat: some servers answer that with 500.
+            return null;
         }
     }
 
@@ -233,7 +266,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         };
         return new ServerModel(
             model, description, [.. profile.FurtherNames(model.Name).Concat(options.Aliases).Distinct(StringComparer.Ordinal)],
-            tiers, trial.Canary is null ? null : new TokenGeneration(_dialect!, trial.Reasoning ?? NoReasoning), isGenerating, trial.IsTried);
+            tiers, trial.Canary is null ? null : new TokenGeneration(_dialect!, trial.Reasoning ?? NoReasoning, trial.Marks), isGenerating, trial.IsTried);
     }
 
     // A hash over what the server reports and answers. docs/reference/engines.md explains what it proves.
@@ -249,6 +282,9 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     {
         /// <summary>How chats are divided into reasoning and content; null: not known yet.</summary>
         public ChatReasoning? Reasoning { get; init; }
+
+        /// <summary>How tool calls begin; null: it is not known.</summary>
+        public ToolCallMarks? Marks { get; init; }
 
         public static ModelTrial None { get; } = new(null, ModelProofs.Pending, IsGenerating: true, IsTried: false);
     }

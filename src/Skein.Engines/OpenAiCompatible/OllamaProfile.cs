@@ -32,6 +32,11 @@ internal sealed class OllamaProfile : ServerProfile
 
     public override IEnumerable<string> FurtherNames(string name) => name.EndsWith(DefaultTag, StringComparison.Ordinal) ? [name[..^DefaultTag.Length]] : [];
 
+    public override bool ContinuesLastMessage(GenerateRequest request) => true;
+
+    // A text in front of a gap is no message.
+    public override bool CompletesAsChat => true;
+
     private static async ValueTask<bool> HasTagsAsync(EngineHttp http, CancellationToken cancellationToken) =>
         (await http.FindAsync(TagsPath, cancellationToken))?.Member("models") is { ValueKind: JsonValueKind.Array };
 

@@ -105,7 +105,7 @@ internal sealed class OpenAiEngine(
             "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
         var frames = profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model.Description, cancellationToken)
             : way == AnswerWay.Ids ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
-            : way == AnswerWay.ChatWithIds ? texts.RunWithIdsAsync(request, model.Description, tier, cancellationToken)
+            : way == AnswerWay.ChatWithIds ? texts.RunWithIdsAsync(request, model.Description, tier, model.Tokens!.ChatTokens!, cancellationToken)
             : texts.RunAsync(request, model.Description, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (true)

@@ -87,28 +87,45 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             if (Profile.NeedsWholeAnswer(request))
                 return (AnswerWay.Text, ResumeTier.None);
 
+            var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name) && !IsAbsent(member));
+            var continuesTools = offersTools && !hasGrammar && MayCall(request);
             // Only the server's chat call parses tools and formats, reads images, and knows what it does with an answer that the client began.
             var needsChatCall = messages is not null
-                && (!HasChatIds || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null)
+                && (!HasChatIds || (offersTools && !continuesTools) || requiresFormat || messages.Any(message => message.OtherPart is not null)
                     || (!Profile.ReturnsChatIds && messages is [.., { Role: "assistant" }]));
             // A journal without ids comes from a server that returns none. Its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = (messages is not null || Proofs.Ids.IsProven)
                 && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
-            var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name) && !IsAbsent(member));
-            // Without ids, neither a tool call nor an answer that the client began can be continued.
-            var isBound = hasGrammar || (!throughIds && (offersTools || messages is [.., { Role: "assistant" }]));
+            // The format goes on behind the text. Made again, the answer is the same: only what cannot be made again is continued like this.
+            var continuesFormat = requiresFormat && isResumedByText && Proofs.Formats.IsProven && !offersTools;
+            var isBound = (hasGrammar && !continuesFormat) || (!throughIds && IsBoundByText(request, messages, offersTools));
             var isContinued = throughIds || (messages is null ? Proofs.Completion : Proofs.Chat).IsProven;
             var way = !throughIds ? AnswerWay.Text
-                : messages is not null && Profile.ReturnsChatIds && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
+                : messages is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
                 : AnswerWay.Ids;
-            return (way, isBound || !isContinued ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
+            // A call after ids were continued is made again from the beginning if the answer does not depend on randomness. Otherwise it must be read here.
+            var isDoubtful = continuesTools && !IsGreedy(request.Sampling) && (Profile.BindsCalls || !Proofs.ReadsCalls)
+                && request.Resume is not { NextIndex: > 0 };
+            return (way, isBound || isDoubtful || !isContinued ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
         }
         catch (ChatJsonException exception)
         {
             throw new FaultException(Fault.InvalidRequest, exception.Message, exception);
         }
     }
+
+    // Without ids, neither a tool call nor an answer that the client began can be continued, unless the client's part and the rest are known to be one message.
+    private bool IsBoundByText(GenerateRequest request, IReadOnlyList<ChatMessage>? messages, bool offersTools) =>
+        offersTools
+        || (messages is [.., { Role: "assistant" } begun]
+            && (!Profile.ContinuesLastMessage(request) || begun is { Text: null } or { OtherPart: not null } or { Calls: not null }))
+        // The log probabilities of a chat have another form.
+        || (Profile.CompletesAsChat && request is { Chat: null, HasLogprobs: true });
+
+    // An answer that must be a call is bound to a grammar from its first token.
+    private bool MayCall(GenerateRequest request) =>
+        Proofs.Tools.IsProven && OfTokens(request) != ResumeTier.Text && !ChatJson.RequiresTool(request.Chat.ToolChoice);
 
     // Servers differ in what they answer to these, and their calls for ids are no measure of it.
     private static bool IsEdgeCase(GenerateRequest request) =>

@@ -32,6 +32,12 @@ internal abstract class ServerProfile
     /// <summary>Whether its parser of reasoning drops white space behind the marks and at the beginning of an answer.</summary>
     public virtual bool TrimsReasoning => false;
 
+    /// <summary>Whether its chat call may continue an answer inside a format, such as a JSON schema, from its text. Default: the format begins anew.</summary>
+    public virtual bool MayContinueFormats => false;
+
+    /// <summary>Whether its chat call binds tool calls to a grammar, which a continuation by ids lacks. Default: false.</summary>
+    public virtual bool BindsCalls => false;
+
     /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 
@@ -83,8 +89,21 @@ internal abstract class ServerProfile
 
     public virtual RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.OpenAiSampling(sampling);
 
+    /// <summary>
+    /// Whether its chat call continues a last message of the assistant that the client sent: what was delivered is then a part of the same message. Default:
+    /// not known.
+    /// </summary>
+    public virtual bool ContinuesLastMessage(GenerateRequest request) => false;
+
+    /// <summary>Whether its completion call takes the prompt as a message of the user: a lost completion is then continued as a chat. Default: false.</summary>
+    public virtual bool CompletesAsChat => false;
+
     /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>
     public virtual RequestJson WriteContinuation(RequestJson body) => body;
+
+    /// <summary>Whether the client asks for a continuation of the last message, as vLLM and SGLang name it.</summary>
+    protected static bool AsksToContinue(GenerateRequest request) =>
+        request.Extra.Any(member => member.Name == "continue_final_message" && member.Json.Span.SequenceEqual("true"u8));
 
     /// <summary>The facts of a server that reports only its models and a version.</summary>
     protected static async ValueTask<ServerFacts> ReadModelsAsync(EngineHttp http, string identity, int? slots, CancellationToken cancellationToken) =>

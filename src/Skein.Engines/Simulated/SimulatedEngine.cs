@@ -6,6 +6,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     private const int DefaultSlots = 64;
 
     private readonly SimulatedModel _model = new(options);
+    private readonly SimulatedBatch? _batch = options.Batch is { } batch ? new SimulatedBatch(batch, time) : null;
 
     public string Kind => SimulatedEngineFactory.Kind;
 
@@ -21,7 +22,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         var generation = new SimulatedGeneration(_model, request);
         yield return generation.Start();
 
-        var pacer = new StreamPacer(options, time, generation.PromptKey);
+        using var pacer = PacerOf(generation);
         await foreach (var frame in DecodeAsync(generation, generation.PrefillTokens, pacer, faults, cancellationToken))
             yield return frame;
     }
@@ -33,8 +34,8 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         await faults.PassAsync(index: null, cancellationToken);
 
         var standby = new SimulatedGeneration(_model, request);
-        var pacer = new StreamPacer(options, time, standby.PromptKey);
-        await pacer.ReadAsync(standby.PrefillTokens, cancellationToken);
+        using var pacer = PacerOf(standby);
+        await pacer.ReadAsync(standby.PrefillTokens, answerTokens: 0, cancellationToken);
         yield return standby.Start();
 
         var generation = new SimulatedGeneration(_model, new GenerateRequest(request) { Resume = await continued(cancellationToken) });
@@ -43,17 +44,24 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
             yield return frame;
     }
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public ValueTask DisposeAsync()
+    {
+        _batch?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private IStreamPacer PacerOf(SimulatedGeneration generation) =>
+        _batch is null ? new StreamPacer(options, time, generation.PromptKey) : new BatchPacer(_batch);
 
     private static async IAsyncEnumerable<GenerateFrame> DecodeAsync(
-        SimulatedGeneration generation, int unread, StreamPacer pacer, FaultInjector faults, [EnumeratorCancellation] CancellationToken cancellationToken)
+        SimulatedGeneration generation, int unread, IStreamPacer pacer, FaultInjector faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var isFirst = true;
         while (!generation.IsComplete)
         {
             cancellationToken.ThrowIfCancellationRequested();
             await faults.PassAsync(generation.Index, cancellationToken);
-            await (isFirst ? pacer.ReadAsync(unread, cancellationToken) : pacer.StepAsync(generation.Index, cancellationToken));
+            await (isFirst ? pacer.ReadAsync(unread, generation.TokensLeft, cancellationToken) : pacer.StepAsync(generation.Index, cancellationToken));
             isFirst = false;
             yield return generation.NextToken();
         }

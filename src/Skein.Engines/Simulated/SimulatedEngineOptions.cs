@@ -26,6 +26,9 @@ public sealed record SimulatedEngineOptions
     /// </summary>
     public double Jitter { get; init; }
 
+    /// <summary>Lets all streams share steps, instead of the speeds above. Default (null): each stream has a pace of its own.</summary>
+    public SimulatedBatchOptions? Batch { get; init; }
+
     /// <summary>Whether faults may be injected, by <see cref="Faults"/> and by requests. Default false.</summary>
     public bool EnableFaults { get; init; }
 

@@ -46,6 +46,9 @@ internal sealed class SimulatedGeneration
     /// <summary>Whether only the finish is left.</summary>
     public bool IsComplete => Index >= _maxTokens || _text.MatchedStop is not null;
 
+    /// <summary>Most tokens that the answer may still have.</summary>
+    public int TokensLeft => _maxTokens - Index;
+
     private int ContextTokens => (int)_model.Description.ContextTokens;
 
     public GenerateFrame Start() => 

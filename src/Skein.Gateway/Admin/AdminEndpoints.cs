@@ -23,6 +23,7 @@ internal static class AdminEndpoints
         endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
         endpoints.MapGet("/admin/v1/counters", (RequestTally tally, RoutingStatistics statistics) => new CounterRow(
             tally.Ended, tally.Failed, FaultTable.OfAttempts.Where(reason => reason != Fault.Draining).Sum(statistics.Failovers)));
+        endpoints.MapGet("/admin/v1/overview", OverviewRow.Of);
         endpoints.MapGet("/admin/v1/api-keys", (ApiKeyStore keys) => keys.Uses.Select(use => new ApiKeyRow(use.Name, use.Running, use.Requests, use.Tokens)));
         endpoints.MapGet("/admin/v1/replicas/{name}", (string name, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync(() => replicas.StatusAsync(name, stop)));

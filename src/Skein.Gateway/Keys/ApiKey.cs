@@ -37,6 +37,15 @@ public sealed record ApiKey
     /// <summary>Requests at the same time, 1 to 100,000; null: no limit.</summary>
     public int? Streams { get; init; }
 
+    /// <summary>
+    /// Most urgent priority class that its requests get, -8 to 8, where lower is served first; null: any. A request that would be of a more urgent one, 0
+    /// if it names none, is of this one.
+    /// </summary>
+    public int? MaxPriority { get; init; }
+
+    /// <returns>The priority class of a request that asked for <paramref name="asked"/>.</returns>
+    public int PriorityOf(int asked) => MaxPriority is { } most && asked < most ? most : asked;
+
     /// <returns>A new secret with 256 random bits.</returns>
     public static string NewSecret() => SecretPrefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
 

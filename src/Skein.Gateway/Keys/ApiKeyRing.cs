@@ -84,6 +84,11 @@ public sealed class ApiKeyRing
         CheckRange(key, "tokensPerMinute", key.TokensPerMinute, 1_000_000_000);
         CheckRange(key, "tokensPerDay", key.TokensPerDay, 1_000_000_000_000);
         CheckRange(key, "streams", key.Streams, 100_000);
+        if (key.MaxPriority is { } priority && !RequestLimits.Priority.Contains(priority))
+        {
+            throw new ArgumentException(string.Create(
+                CultureInfo.InvariantCulture, $"maxPriority of key '{key.Name}' is {priority}; allowed: {RequestLimits.Priority}, or absent"));
+        }
         if (key.Models is null || key.Models.Any(string.IsNullOrEmpty))
             throw new ArgumentException($"models of key '{key.Name}' is not allowed; allowed: a list of names, empty for all");
     }

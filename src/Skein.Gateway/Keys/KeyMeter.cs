@@ -39,13 +39,8 @@ internal sealed class KeyMeter
     {
         lock (_gate)
         {
-            if (_key.Models.Count > 0 && !_key.Models.Contains(model))
-            {
-                var problem = model.Length > 0
-                    ? $"model '{model}' is not allowed for this API key"
-                    : "the request names no model, and this API key is for some only";
-                return new KeyRefusal($"{problem}; allowed: {string.Join(", ", _key.Models.Take(16))}", null);
-            }
+            if (RefusalOf(model) is { } forbidden)
+                return forbidden;
             var now = Now;
             if (_key.Streams is { } most && _running >= most)
                 return new KeyRefusal($"this API key has {_running} requests running; allowed at the same time: {most}", TimeSpan.FromSeconds(1));
@@ -57,6 +52,23 @@ internal sealed class KeyMeter
                 return day;
             _requests?.Charge(1, now);
             _running++;
+            _allRequests++;
+            return null;
+        }
+    }
+
+    /// <summary>Admits a request that starts nothing, because it joins an answer of the same key: only the requests per minute count.</summary>
+    /// <returns>Null, or why it is refused.</returns>
+    public KeyRefusal? Join(string model)
+    {
+        lock (_gate)
+        {
+            if (RefusalOf(model) is { } forbidden)
+                return forbidden;
+            var now = Now;
+            if (Refusal(_requests, "requests per minute", now) is { } requests)
+                return requests;
+            _requests?.Charge(1, now);
             _allRequests++;
             return null;
         }
@@ -87,6 +99,16 @@ internal sealed class KeyMeter
             var now = Now;
             return new KeyUse(_key.Name, _running, _allRequests, _allTokens, WindowOf(_requests, now), WindowOf(_tokens, now));
         }
+    }
+
+    private KeyRefusal? RefusalOf(string model)
+    {
+        if (_key.Models.Count == 0 || _key.Models.Contains(model))
+            return null;
+        var problem = model.Length > 0
+            ? $"model '{model}' is not allowed for this API key"
+            : "the request names no model, and this API key is for some only";
+        return new KeyRefusal($"{problem}; allowed: {string.Join(", ", _key.Models.Take(16))}", null);
     }
 
     private static KeyWindow? WindowOf(TokenBucket? bucket, TimeSpan now) =>

@@ -5,14 +5,15 @@ using Skein.Gateway.Keys;
 namespace Skein.Gateway.Security;
 
 /// <summary>
-/// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, and CORS
-/// preflights, which cannot carry one. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client cannot tell a missing key from a wrong one.
+/// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, the dashboard's
+/// page, which has no data of its own, and CORS preflights, which cannot carry one. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client
+/// cannot tell a missing key from a wrong one.
 /// </summary>
 internal sealed class KeyMiddleware(ApiKeyStore keys)
 {
     private const string Bearer = "Bearer ";
 
-    private static readonly string[] Open = ["/livez", "/readyz", "/health", "/ping", "/grpc.health.v1.Health"];
+    private static readonly string[] Open = ["/livez", "/readyz", "/health", "/ping", "/grpc.health.v1.Health", "/", "/dashboard"];
     private static readonly string[] ForAdmins = ["/admin", "/metrics", "/skein.v1.Admin"];
 
     public Task EnterAsync(HttpContext http, RequestDelegate next)

@@ -16,15 +16,31 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     /// </summary>
     public const int ServerSlackBytes = 32 << 10;
 
+    private const string TwoLengths = "ambiguous_length";
+    private const string DiscardedLength = "X-Content-Length";
+
     // ": " and the line end.
     private const int LineOverheadBytes = 4;
 
     private readonly HostGuard _hosts = new(options.Http.Address, options.AllowedHosts);
 
-    public Task EnterAsync(HttpContext http, RequestDelegate next) =>
-        HttpProtocol.IsHttp2(http.Request.Protocol) || Refusal(http.Request) is not { } refusal
-            ? next(http)
-            : refusal.SendAsync(http, Dialects.Of(http.Request.Path));
+    public Task EnterAsync(HttpContext http, RequestDelegate next)
+    {
+        if (HttpProtocol.IsHttp2(http.Request.Protocol) || Refusal(http.Request) is not { } refusal)
+            return next(http);
+        // What follows on the connection may be part of this request for a proxy in front.
+        if (refusal.Code == TwoLengths)
+            http.Response.Headers.Connection = "close";
+        return refusal.SendAsync(http, Dialects.Of(http.Request.Path));
+    }
+
+    /// <summary>
+    /// A proxy that reads the other length would take the rest of the body for the next client's request (request smuggling). The server moves a content length
+    /// beside a transfer encoding to a header of its own.
+    /// </summary>
+    private static bool HasTwoLengths(IHeaderDictionary headers) =>
+        headers.TransferEncoding is { Count: > 0 } coding
+        && (headers.ContainsKey(DiscardedLength) || !string.Equals(coding.ToString(), "chunked", StringComparison.OrdinalIgnoreCase));
 
     private ApiError? Refusal(HttpRequest request)
     {
@@ -32,6 +48,11 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
         {
             return ApiError.Of(StatusCodes.Status403Forbidden, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
+        }
+        if (HasTwoLengths(request.Headers))
+        {
+            return ApiError.Of(StatusCodes.Status400BadRequest, TwoLengths,
+                "the length of the body is not clear; allowed: content-length, or 'transfer-encoding: chunked', and not both");
         }
         var target = request.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget.Length;
         if (target > MaxTargetBytes)

@@ -67,6 +67,8 @@ internal sealed class GatewayMetrics : IHostedService
             "{ejection}", "How often the circuit breaker of a replica opened.");
     }
 
+    internal RequestTally Tally => _tally;
+
     /// <summary>Null: there is none.</summary>
     internal AccessLog? AccessLog { get; }
 
@@ -102,10 +104,13 @@ internal sealed class GatewayMetrics : IHostedService
             _streams.Add(streams, new KeyValuePair<string, object?>("resume_tier", name));
     }
 
-    internal void FirstToken(TimeSpan elapsed, string operation, string model) =>
+    internal void FirstToken(TimeSpan elapsed, string operation, string model)
+    {
+        _tally.FirstToken.Add(elapsed);
         _firstToken.Record(
             elapsed.TotalSeconds, new(MetricNames.Operation, operation), new(MetricNames.Provider, MetricNames.ProviderName),
             new(MetricNames.ResponseModel, model));
+    }
 
     internal void Ended(TimeSpan elapsed, string operation, string? model, string outcome, long inputTokens, long outputTokens)
     {

@@ -11,10 +11,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private readonly long _arrived = time.GetTimestamp();
     private string? _model;
     private string? _askedModel;
-    private TokenUnit _unit;
-    private long _inputTokens;
-    private long _outputTokens;
-    private long _chunks;
+    private TokenCount _tokens;
     private TimeSpan? _firstToken;
     private KeyGrant? _key;
     private Activity? _span;
@@ -46,13 +43,15 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     /// <inheritdoc cref="Follow(IGenerationSession)"/>
     public void Follow(IEngineCall call) => _call = call;
 
-    /// <summary>Counts the request against the limits of its key.</summary>
+    /// <summary>Counts the request against the limits of its key, and charges its tokens from now on.</summary>
+    /// <param name="isBegun">False: the request begins elsewhere, where it is counted.</param>
     /// <exception cref="Exception">As <see cref="KeyGrant.Begin"/>.</exception>
-    public void ChargeTo(KeyGrant? key, string model)
+    public void ChargeTo(KeyGrant? key, string model, bool isBegun = true)
     {
         _askedModel = model.Length > 0 ? model : null;
         _key = key;
-        key?.Begin(model);
+        if (isBegun)
+            key?.Begin(model);
     }
 
     public void Observe(GenerateFrame frame)
@@ -60,35 +59,20 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         if (frame.Start is { } start)
         {
             _model ??= start.Model;
-            _unit = start.Unit;
-            _inputTokens = start.PromptTokens;
             metrics.CountStreams(start.ResumeTier, 1);
         }
 
         if (frame.Count > 0)
+            metrics.Tally.CountOutput(frame.Count);
+        if (frame.Count > 0 && _firstToken is null)
         {
-            if (_unit == TokenUnit.Token)
-                _outputTokens += frame.Count;
-            else
-                _chunks += frame.Count;
-            if (_firstToken is null)
-            {
-                var elapsed = time.GetElapsedTime(_arrived);
-                _firstToken = elapsed;
-                metrics.FirstToken(elapsed, operation, _model ?? "");
-            }
+            var elapsed = time.GetElapsedTime(_arrived);
+            _firstToken = elapsed;
+            metrics.FirstToken(elapsed, operation, _model ?? "");
         }
 
-        // An engine that sends chunks instead of tokens counts its tokens itself.
-        if (_unit == TokenUnit.Chunk && frame.Finish is { Usage: { } usage })
-        {
-            _inputTokens = usage.PromptTokens;
-            _outputTokens += usage.CompletionTokens;
-            _chunks = 0;
-        }
-
-        // A chunk counts as a token until the engine tells how many it were.
-        _key?.ChargeUpTo(_inputTokens + _outputTokens + _chunks);
+        _tokens.Add(frame);
+        _key?.ChargeUpTo(_tokens.Sum);
     }
 
     public void End(string outcome)
@@ -97,9 +81,12 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         if (_span is not null)
             EndTrace(_span, outcome);
         metrics.AccessLog?.Write(new AccessEntry(
-            requestId, operation, _key?.Name, _askedModel, Replicas(), _session?.Attempts ?? _call?.Attempts ?? 0, _inputTokens, _outputTokens,
+            requestId, operation, _key?.Name, _askedModel, Replicas(), _session?.Attempts ?? _call?.Attempts ?? 0, _tokens.Input, _tokens.Output,
             _session?.Waited ?? _call?.Waited, _firstToken, elapsed, outcome));
-        metrics.Ended(elapsed, operation, _model, outcome, _inputTokens, _outputTokens);
+        if (_firstToken is { } first && _tokens.Sum - _tokens.Input is > 1 and var answered)
+            metrics.Tally.BetweenTokens.Add((elapsed - first) / (answered - 1));
+        metrics.Tally.CountInput(_tokens.Input);
+        metrics.Ended(elapsed, operation, _model, outcome, _tokens.Input, _tokens.Output);
     }
 
     private void EndTrace(Activity span, string outcome)
@@ -109,7 +96,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             span.DisplayName = _askedModel is null ? operation : $"{operation} {_askedModel}";
             span.SetTag(MetricNames.Operation, operation).SetTag(MetricNames.Provider, MetricNames.ProviderName)
                 .SetTag("gen_ai.request.model", _askedModel).SetTag(MetricNames.ResponseModel, _model)
-                .SetTag("gen_ai.usage.input_tokens", _inputTokens).SetTag("gen_ai.usage.output_tokens", _outputTokens)
+                .SetTag("gen_ai.usage.input_tokens", _tokens.Input).SetTag("gen_ai.usage.output_tokens", _tokens.Output)
                 .SetTag("skein.request.id", requestId).SetTag("skein.key", _key?.Name).SetTag("skein.attempts", _session?.Attempts ?? _call?.Attempts ?? 0)
                 .SetTag(RequestTrace.ReplicaTag, _session?.Replica ?? _call?.Replica).SetTag("skein.outcome", outcome);
             if (outcome is not (RequestOutcomes.Completed or RequestOutcomes.Cancelled))

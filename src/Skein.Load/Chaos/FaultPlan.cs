@@ -4,10 +4,12 @@ namespace Skein.Load.Chaos;
 internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, int seed)
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2.5);
 
     private readonly Random _random = new(seed);
     private readonly Queue<FaultKind> _round = new();
+
+    /// <summary>Longest duration of a fault. Default: 2.5 s.</summary>
+    public TimeSpan Longest { get; init; } = TimeSpan.FromSeconds(2.5);
 
     /// <summary>The next fault; null while too few replicas are healthy.</summary>
     public InjectedFault? Next(IReadOnlyList<string> healthy)

@@ -109,6 +109,7 @@ internal enum TimerKind
 {
     Probe,
     ProbeRefusalCheck,
+    ProbeRefusalEnd,
     ProbeDirectEnd,
     ProbeIndirectEnd,
     IndirectProbeEnd,

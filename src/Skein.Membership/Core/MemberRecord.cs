@@ -135,6 +135,9 @@ internal struct MemberDetails
     /// <summary>When this member itself last found this generation silent; null if never.</summary>
     public TimeSpan? FoundSilentAt;
 
+    /// <summary>This generation lived although its host had refused a connection: refusals say nothing about it.</summary>
+    public bool IsRefusedAlive;
+
     /// <summary>When a correction was last sent to this member; limits replies to dead and stale senders.</summary>
     public TimeSpan? CorrectedAt;
     public UpdateNode? LoadReport;

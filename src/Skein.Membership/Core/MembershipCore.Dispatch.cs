@@ -9,6 +9,7 @@ internal sealed partial class MembershipCore
     {
         [TimerKind.Probe] = static (core, _) => core._prober.OnPeriod(),
         [TimerKind.ProbeRefusalCheck] = static (core, sequence) => core._prober.OnRefusalCheck((uint)sequence),
+        [TimerKind.ProbeRefusalEnd] = static (core, sequence) => core._prober.OnRefusalEnd((uint)sequence),
         [TimerKind.ProbeDirectEnd] = static (core, sequence) => core._prober.OnDirectEnd((uint)sequence),
         [TimerKind.ProbeIndirectEnd] = static (core, sequence) => core._prober.OnIndirectEnd((uint)sequence),
         [TimerKind.IndirectProbeEnd] = static (core, sequence) => core._indirectProbes.OnEnd((uint)sequence),

@@ -18,6 +18,11 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     private bool _overdue;
     private const int SequenceBits = 28;
 
+    /// <summary>How many times as long as a refusal took an answer to the ping may take.</summary>
+    private const int RefusalPatience = 4;
+
+    private static readonly TimeSpan LeastRefusalWait = TimeSpan.FromMilliseconds(20);
+
     public int InFlight => _probes.Count;
 
     public void OnPeriod()
@@ -58,6 +63,8 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered || (generation ?? probe.Generation) != probe.Generation)
             return false;
         probe.Target.ClearFoundSilent();
+        if (probe.Refused)
+            probe.Target.EditDetails.IsRefusedAlive = true;
         state.Health.Improve();
         End(sequence, probe);
         StartOverdue();
@@ -78,6 +85,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
             return;
         SetDirectEnd(sequence, probe);
         probe.TcpEnded = false;
+        probe.TcpStarted = state.Now;
         var rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
         var token = new ExchangeToken(ExchangePurpose.Probe, sequence);
         state.Effects.Exchange(token, probe.Target.Address, packets.Compose(_request, PacketKind.Ping, sequence, probe.Target.Id), rest);
@@ -88,10 +96,32 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         if (!_probes.TryGetValue(sequence, out var probe))
             return;
         probe.TcpEnded = true;
-        if (outcome == ExchangeOutcome.Refused)
-            Fail(sequence, probe, refused: true);
+        if (outcome == ExchangeOutcome.Refused && !probe.Target.Details.IsRefusedAlive)
+            OnRefused(sequence, probe);
         else if (probe.AllHelpersDenied)
             Fail(sequence, probe, refused: false);
+    }
+
+    public void OnRefusalEnd(uint sequence)
+    {
+        if (_probes.TryGetValue(sequence, out var probe) && probe.Refused)
+            Fail(sequence, probe, refused: true);
+    }
+
+    /// <summary>
+    /// Something between the hosts may refuse connections while datagrams pass. A process that runs answers the ping in about the time in which the refusal came:
+    /// a refusal counts only after several times that.
+    /// </summary>
+    private void OnRefused(uint sequence, Probe probe)
+    {
+        probe.Refused = true;
+        var longest = state.Health.Scale(state.Options.RefusalCheckAfter);
+        var fair = RefusalPatience * (state.Now - probe.TcpStarted);
+        fair = fair < LeastRefusalWait ? LeastRefusalWait : fair > longest ? longest : fair;
+        if (state.Now - probe.Started >= fair)
+            Fail(sequence, probe, refused: true);
+        else
+            state.Timers.Set(probe.Started + fair, TimerKind.ProbeRefusalEnd, sequence);
     }
 
     public void OnDirectEnd(uint sequence)
@@ -215,6 +245,10 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         public bool InContact;
         public int Helpers;
         public bool TcpEnded;
+        public TimeSpan TcpStarted;
+
+        /// <summary>Its host refused the connection; the answer to the ping may be on its way.</summary>
+        public bool Refused;
 
         /// <summary>Helpers that sent neither ack nor nack: a sign that this member itself does not receive.</summary>
         public readonly HashSet<ulong> SilentHelpers = [];
@@ -223,7 +257,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
 
         public void Begin(MemberRecord target, TimeSpan now, bool inContact)
         {
-            (Target, Generation, Started, InContact, Helpers, TcpEnded) = (target, target.Generation, now, inContact, 0, true);
+            (Target, Generation, Started, InContact, Helpers, TcpEnded, Refused) = (target, target.Generation, now, inContact, 0, true, false);
             SilentHelpers.Clear();
         }
     }

@@ -48,6 +48,8 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
     public void MarkAlive(MemberRecord record, uint incarnation)
     {
         var wasAlive = record.State == MemberState.Alive;
+        if (record.Details.Refused.Count > 0)
+            record.EditDetails.IsRefusedAlive = true;
         ClearSuspicion(record, MemberState.Alive, incarnation);
         if (!wasAlive)
             state.Effects.Report(CoreEvent.Refuted, record);

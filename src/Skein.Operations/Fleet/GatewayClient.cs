@@ -26,6 +26,8 @@ public sealed class GatewayClient(Uri address, string? key = null, X509Certifica
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
         await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
 
+    public Task<OverviewRow> OverviewAsync(CancellationToken cancellationToken) => GetAsync<OverviewRow>("/admin/v1/overview", cancellationToken);
+
     internal Task<CounterRow> CountersAsync(CancellationToken cancellationToken) => GetAsync<CounterRow>("/admin/v1/counters", cancellationToken);
 
     public Task<ReplicaRow> ReplicaAsync(string name, CancellationToken cancellationToken) => GetAsync<ReplicaRow>(PathOf(name), cancellationToken);

@@ -1,4 +1,4 @@
-using System.Text;
+using Skein.Operations.Commands;
 
 namespace Skein.Operations.Rollout;
 
@@ -7,9 +7,7 @@ namespace Skein.Operations.Rollout;
 /// a value stays within its word. Immutable.
 /// </summary>
 /// <remarks>
-/// Whitespace separates words; '…' is literal; "…" groups; outside '…' a backslash escapes the next character. Nothing else is special: a pipe or a
-/// variable needs <c>sh -c '…'</c>. Names that a shell could read as more than a name are rejected: only letters, digits and . _ - are allowed,
-/// and no leading hyphen. System.CommandLine's splitter is not used because it does not know single quotes.
+/// Names that a shell could read as more than a name are rejected: only letters, digits and . _ - are allowed, and no leading hyphen.
 /// </remarks>
 public sealed class CommandTemplate
 {
@@ -22,7 +20,7 @@ public sealed class CommandTemplate
     /// <exception cref="UsageException">A quote is not closed, or <c>{name}</c> is missing.</exception>
     public static CommandTemplate Parse(string flag, string text)
     {
-        var words = Split(flag, text);
+        var words = CommandWords.Split(flag, text);
         if (!words.Exists(word => word.Contains("{name}", StringComparison.Ordinal)))
             throw new UsageException($"{flag} '{text}' does not say which replica; allowed: a command with {{name}} in it");
         return new CommandTemplate(flag, words);
@@ -34,37 +32,5 @@ public sealed class CommandTemplate
         if (name.StartsWith('-') || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-'))
             throw new CommandFailedException($"'{name}' is not put into {_flag}; allowed: names of letters, digits and . _ -, the first not a hyphen");
         return [.. _words.Select(word => word.Replace("{name}", name, StringComparison.Ordinal).Replace("{revision}", revision, StringComparison.Ordinal))];
-    }
-
-    private static List<string> Split(string flag, string text)
-    {
-        var words = new List<string>();
-        StringBuilder? word = null;
-        var quote = '\0';
-        for (var at = 0; at < text.Length; at++)
-        {
-            var letter = text[at];
-            if (quote == '\0' && char.IsWhiteSpace(letter))
-            {
-                if (word is not null)
-                    words.Add(word.ToString());
-                word = null;
-                continue;
-            }
-            word ??= new StringBuilder();
-            if (letter == quote)
-                quote = '\0';
-            else if (quote == '\0' && letter is ('\'' or '"'))
-                quote = letter;
-            else if (letter == '\\' && quote != '\'' && at + 1 < text.Length)
-                word.Append(text[++at]);
-            else
-                word.Append(letter);
-        }
-        if (quote != '\0')
-            throw new UsageException($"{flag} '{text}' has an open quote ({quote}); allowed: quotes in pairs");
-        if (word is not null)
-            words.Add(word.ToString());
-        return words;
     }
 }

@@ -7,7 +7,8 @@ public sealed class LocalCluster : IDisposable
 {
     private const int MaxSeeds = 8;
 
-    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan GatewayStop = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan ReplicaStop = TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ReadyPeriod = TimeSpan.FromMilliseconds(20);
 
@@ -45,11 +46,16 @@ public sealed class LocalCluster : IDisposable
         }
     }
 
-    /// <summary>Lets every member drain and leave; kills the remaining ones after 5 s, or at once when <paramref name="atOnce"/> is cancelled.</summary>
+    /// <summary>
+    /// Lets the gateways finish their streams and leave, and then the replicas; kills those that remain after 8 s and 1.5 s more, or at once when
+    /// <paramref name="atOnce"/> is cancelled.
+    /// </summary>
     public async Task StopAsync(CancellationToken atOnce)
     {
         await _stop.CancelAsync();
-        await Task.WhenAll(_members.Select(member => member.StoppedAsync(StopGrace, atOnce)));
+        // Replicas that stopped at the same time would end the streams that may still finish.
+        await Task.WhenAll(_members.Where(member => member.IsGateway).Select(member => member.StoppedAsync(GatewayStop, atOnce)));
+        await Task.WhenAll(_members.Where(member => !member.IsGateway).Select(member => member.StoppedAsync(ReplicaStop, atOnce)));
     }
 
     public void Dispose() => _stop.Dispose();

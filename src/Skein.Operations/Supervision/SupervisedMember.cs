@@ -22,6 +22,8 @@ public sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Fun
 
     public string Name => spec.Name;
 
+    public bool IsGateway => spec.Verb == "gateway";
+
     /// <summary>Process id of the current run; null between runs.</summary>
     public int? ProcessId => _process?.Id;
 

@@ -18,12 +18,15 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Places that should be free when a refused caller comes back, because service is uneven.</summary>
     private const int SparePlaces = 5;
 
+    private const int MostModels = 4096;
+
     private readonly SortedDictionary<string, ModelQueue> _queues = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TenantCounters> _tenants = new(StringComparer.Ordinal);
     private readonly RetryAfterEstimators _retryAfterEstimators = new();
     private readonly PolicySelection _policies = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
+    private readonly long[] _refusals = new long[Enum.GetValues<QueueRefusal>().Length];
     private long _turns;
     private int _pausing;
     private bool _isSuspectRunning;
@@ -191,6 +194,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
                 Fault.StreamLost,
                 $"two replicas died on this request in a row, and for {waited.TotalSeconds:0.#} s it could not be tried alone beside another live replica");
         }
+        _refusals[(int)(waiter.UnservableSince is null ? QueueRefusal.Timeout : QueueRefusal.NoReplica)]++;
         if (waiter.UnservableSince is null)
         {
             return new FaultException(
@@ -241,6 +245,41 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         FaultClass.Connection => slot.Breaks == slot.Replica.Breaks,
         _ => false,
     };
+
+    public long Refusals(QueueRefusal reason) => _refusals[(int)reason];
+
+    public QueueVitals ReadVitals()
+    {
+        var byPriority = new Dictionary<int, int>();
+        var models = new List<QueueLoad>(_queues.Count);
+        var unknown = default(QueueLoad) with { Model = "" };
+        foreach ((var model, var queue) in _queues)
+        {
+            var load = new QueueLoad(model, queue.Count, queue.PromptTokens, CountersOf(model)?.WaitingTenants ?? 0);
+            if (Fleet.KnownModels.Contains(model))
+            {
+                models.Add(load);
+            }
+            else
+            {
+                unknown = new QueueLoad(
+                    "", unknown.Waiters + load.Waiters, unknown.PromptTokens + load.PromptTokens, unknown.Tenants + load.Tenants);
+            }
+            foreach ((var priority, var waiters) in queue.ByPriority)
+                byPriority[priority] = byPriority.GetValueOrDefault(priority) + waiters;
+        }
+        if (unknown.Waiters > 0)
+            models.Add(unknown);
+        return new QueueVitals(models, byPriority);
+    }
+
+    /// <summary>A waiter leaves because of its own deadline.</summary>
+    /// <returns>When its caller may retry.</returns>
+    public TimeSpan PastDeadline(string model, TimeSpan now)
+    {
+        _refusals[(int)QueueRefusal.Deadline]++;
+        return RetryAfter(model, now);
+    }
 
     public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
 
@@ -316,12 +355,18 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         // Places of callers that were told to come back are kept for them, but not so many that slots could become idle.
         var kept = request.Traits.IsRetry ? 0 : Math.Min(estimator.ExpectedAt(now), most / 2);
         var tokens = _queues.TryGetValue(model, out var queue) ? queue.PromptTokens : 0;
-        var refusal = waiting + kept >= most ? $"its queue is full ({waiting} waiting)"
-            : tokens + request.Traits.PromptTokens > Options.QueuePromptTokens && waiting > 0
-                ? $"its queue has prompts of about {tokens} tokens, of {Options.QueuePromptTokens} allowed"
+        QueueRefusal? refusal = waiting >= most ? QueueRefusal.QueueLength
+            : waiting + kept >= most ? QueueRefusal.PlacesKept
+            : tokens + request.Traits.PromptTokens > Options.QueuePromptTokens && waiting > 0 ? QueueRefusal.PromptTokens
             : null;
-        if (refusal is not null)
-            throw new FaultException(Fault.QueueFull, $"all slots for model '{model}' are busy and {refusal}", retryAfter: RetryAfter(model, now));
+        if (refusal is { } reason)
+        {
+            _refusals[(int)reason]++;
+            var why = reason == QueueRefusal.PromptTokens
+                ? $"its queue has prompts of about {tokens} tokens, of {Options.QueuePromptTokens} allowed"
+                : $"its queue is full ({waiting} waiting)";
+            throw new FaultException(Fault.QueueFull, $"all slots for model '{model}' are busy and {why}", retryAfter: RetryAfter(model, now));
+        }
         if (request.Traits.IsRetry)
             estimator.Returned(now);
     }
@@ -343,9 +388,12 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         if (!Options.TenantFairness)
             return null;
-        if (!_tenants.TryGetValue(model, out var counters))
-            _tenants[model] = counters = new TenantCounters();
-        return counters;
+        if (_tenants.TryGetValue(model, out var counters))
+            return counters;
+        // While the fleet is not known yet, names come from clients. What is lost is who was served how much.
+        if (_tenants.Count >= MostModels)
+            _tenants.Clear();
+        return _tenants[model] = new TenantCounters();
     }
 
     private void Correct(Reservation slot, Fault? fault, long answerTokens)

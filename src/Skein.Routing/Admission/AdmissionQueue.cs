@@ -167,11 +167,34 @@ public sealed partial class AdmissionQueue : IDisposable
             return _core.WaitingFor(model);
     }
 
+    /// <summary>What waits now.</summary>
+    public QueueVitals ReadVitals()
+    {
+        lock (_gate)
+            return _core.ReadVitals();
+    }
+
+    /// <summary>Requests that were refused for this reason since the start.</summary>
+    public long Refusals(QueueRefusal reason)
+    {
+        lock (_gate)
+            return _core.Refusals(reason);
+    }
+
     /// <summary>When a caller may retry that this gateway refuses because of its own bounds. Each call takes a place, so that retries spread.</summary>
     public TimeSpan RetryAfter()
     {
         lock (_gate)
             return _core.TakePlaceBehindAll(Leased, Now);
+    }
+
+    /// <summary>A request for the model leaves the queue because its own deadline has passed.</summary>
+    /// <param name="model">A model that the fleet knows.</param>
+    /// <returns>When its caller may retry. Each call takes a place, so that retries spread.</returns>
+    internal TimeSpan PastDeadline(string model)
+    {
+        lock (_gate)
+            return _core.PastDeadline(model, Now);
     }
 
     /// <summary>State of the breakers of all live replicas.</summary>

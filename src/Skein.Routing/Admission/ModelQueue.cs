@@ -18,6 +18,9 @@ internal sealed class ModelQueue(TenantCounters? tenants)
     /// <summary>Estimate of the prompt tokens of all waiters.</summary>
     public long PromptTokens { get; private set; }
 
+    /// <summary>Waiters by class.</summary>
+    public IEnumerable<(int Priority, int Waiters)> ByPriority => _classes.Select(its => (its.Key, its.Value.Waiters.Count));
+
     /// <summary>All waiters, in no particular order.</summary>
     public IEnumerable<Waiter> All => _classes.Values.SelectMany(its => its.Waiters.All);
 

@@ -81,6 +81,9 @@ internal sealed class TenantCounters
     private double _usualAnswer = 256;
     private double _lastServed;
 
+    /// <summary>How many tenants have waiters.</summary>
+    public int WaitingTenants => _waiting.Count;
+
     /// <summary>Names of the tenants with waiters, the one that was served least first.</summary>
     public IEnumerable<string> Waiting => _waiting.Select(tenant => tenant.Name);
 

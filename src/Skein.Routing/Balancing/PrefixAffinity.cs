@@ -16,10 +16,14 @@ internal sealed class PrefixAffinity : IBalancingPolicy
 
     private static readonly Bound Load = new(Factor: 1.25, Margin: 6);
 
-    /// <summary>Requests of the last minute. A replica that gets more than 1.25 times its share is a hot spot; several gateways may add up to that.</summary>
+    /// <summary>Requests of the last minute, of all gateways as replicas report them. A replica that gets more than 1.25 times its share is a hot spot.</summary>
     private static readonly Bound Recent = new(Factor: 1.18, Margin: 3);
 
     private static readonly Bound RecentForNewKeys = new(Factor: 1.1, Margin: 2);
+
+    /// <summary>Beside other gateways a key that is new here may be known there: the smaller margin would send it away from its cache.</summary>
+    private static readonly Bound RecentForNewKeysOfMany = new(Factor: 1.16, Margin: 2);
+
     private static readonly WeightedLeastConnections ByLoad = new();
 
     private readonly FrequentKeys _keys = new();
@@ -38,7 +42,7 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         var bucket = RecentPicks.BucketOf(context.Now);
         double load = 1, recent = 1, weight = 0;
         var first = candidates[0].Weight;
-        var isWeighted = false;
+        var (isWeighted, hasOthers) = (false, false);
         foreach (ref readonly var candidate in candidates)
         {
             load += candidate.Load;
@@ -46,10 +50,11 @@ internal sealed class PrefixAffinity : IBalancingPolicy
             var own = candidate.Weight;
             weight += own;
             isWeighted |= own != first;
+            hasOthers |= candidate.Replica.HasOthers;
         }
         var perWeight = 1 / weight;
         var home = _keys.Find(key).Home;
-        var recentBound = home == 0 ? RecentForNewKeys : Recent;
+        var recentBound = home != 0 ? Recent : hasOthers ? RecentForNewKeysOfMany : RecentForNewKeys;
         var best = -1;
         var bestRank = double.NegativeInfinity;
         for (var i = 0; i < candidates.Length; i++)

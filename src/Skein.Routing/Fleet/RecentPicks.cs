@@ -4,6 +4,7 @@ namespace Skein.Routing.Fleet;
 internal sealed class RecentPicks
 {
     private const int Buckets = 12;
+    private const int MostInBucket = 10_000_000;
     private static readonly long BucketTicks = TimeSpan.FromSeconds(5).Ticks;
 
     private readonly int[] _counts = new int[Buckets];
@@ -13,11 +14,13 @@ internal sealed class RecentPicks
     /// <summary>Number of the bucket of a time.</summary>
     public static long BucketOf(TimeSpan now) => now.Ticks / BucketTicks;
 
-    public void Add(TimeSpan now)
+    public void Add(TimeSpan now, int requests = 1)
     {
         Advance(BucketOf(now));
-        _counts[_newest % Buckets]++;
-        _total++;
+        ref var newest = ref _counts[_newest % Buckets];
+        requests = Math.Min(requests, MostInBucket - newest);
+        newest += requests;
+        _total += requests;
     }
 
     /// <summary>Those of the last 55 to 60 s.</summary>

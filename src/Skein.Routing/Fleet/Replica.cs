@@ -26,6 +26,9 @@ public sealed class Replica
 
     private const uint MostSlots = 1_000_000;
 
+    /// <summary>Bound on what one report adds to the recent requests.</summary>
+    private const uint MostBegunAtOnce = 10_000;
+
     /// <summary>Share of the KV cache, in thousandths, from which a server counts as loaded: soon it queues or preempts.</summary>
     private const uint FullCachePermille = 900;
 
@@ -55,6 +58,7 @@ public sealed class Replica
     private bool _isOffered;
     private bool _declined;
     private ulong _reportSequence;
+    private ulong? _begunByOthers;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
 
@@ -114,7 +118,11 @@ public sealed class Replica
     /// <summary>Number of the gateway's last pick of this replica; 0 before the first.</summary>
     internal long LastTurn { get; set; }
 
+    /// <summary>Requests that it was given within about a minute, by any gateway as far as known.</summary>
     internal RecentPicks Recent { get; } = new();
+
+    /// <summary>Other gateways have sent it requests.</summary>
+    internal bool HasOthers => _begunByOthers > 0;
 
     /// <summary>Whether it accepts no new work, according to its description or its own newest report.</summary>
     public bool Draining => _drainReported || _isDraining;
@@ -222,6 +230,7 @@ public sealed class Replica
             return;
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
+        NoteOthers(report, now);
         // A hostile or broken replica must not make the arithmetic of a pick invalid.
         Volatile.Write(ref _reportedSlots, (int)Math.Min(report.Slots, MostSlots));
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
@@ -233,6 +242,15 @@ public sealed class Replica
             AskSoon(now);
         else
             _askAgainAt = now + ReportedFullLimit;
+    }
+
+    /// <summary>Requests that other gateways began since the last report. A first one tells a past of unknown length.</summary>
+    private void NoteOthers(LoadReport report, TimeSpan now)
+    {
+        var others = report.Begun > report.BegunForCaller ? report.Begun - report.BegunForCaller : 0;
+        if (_begunByOthers is { } before && others > before)
+            Recent.Add(now, (int)Math.Min(others - before, MostBegunAtOnce));
+        _begunByOthers = others;
     }
 
     /// <summary>

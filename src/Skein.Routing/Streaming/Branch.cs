@@ -5,9 +5,10 @@ namespace Skein.Routing.Streaming;
 /// <summary>Runs one choice of a session, attempt after attempt, until the finish frame. A thin shell around <see cref="BranchCore"/>.</summary>
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, RequestTraits traits, GenerationSession session)
 {
-    private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits };
+    private readonly BranchCore _core = new(request, arrival, services.Options, session.IsSeeded) { Traits = traits };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
+    private uint? _shownAttempt;
     private TimeSpan _waited;
 
     /// <summary>Why the client waits for the next token, since the last token before; null: no failover is under way.</summary>
@@ -92,8 +93,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 _screened.Clear();
                 if (_core.Screen(frame, _screened) == GuardVerdict.Restarted)
                     return (null, Restarted(current));
-                if (!AcceptScreened(current))
-                    return (null, new FaultException(Fault.ProtocolError, "the replica broke the protocol"));
+                if (AcceptScreened(current) is { } broken)
+                    return (null, broken);
                 if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
                 if (session.Output.IsFull)
@@ -122,32 +123,32 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         return end;
     }
 
-    /// <returns>False when one breaks the protocol.</returns>
-    private bool AcceptScreened(Attempt current)
+    /// <returns>Why the attempt is given up; null if it is not.</returns>
+    private FaultException? AcceptScreened(Attempt current)
     {
         foreach (var frame in _screened)
         {
-            if (!Accept(frame, current))
-                return false;
+            if (Accept(frame, current) is { } end)
+                return end;
         }
-        return true;
+        return null;
     }
 
-    /// <returns>False when it breaks the protocol.</returns>
-    private bool Accept(GenerateFrame frame, Attempt current)
+    /// <returns>Why the attempt is given up; null if it is not.</returns>
+    private FaultException? Accept(GenerateFrame frame, Attempt current)
     {
         var lease = current.Lease;
         var load = frame.Load;
         var isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
-        lease.AnswerTokens += frame.Count;
         var verdict = _core.Accept(frame, out var violation);
         if (verdict == FrameVerdict.Violation)
         {
             session.Violated(_core.Choice, lease.Replica.Id, violation!);
-            return false;
+            return new FaultException(Fault.ProtocolError, "the replica broke the protocol");
         }
         if (verdict == FrameVerdict.Diverged)
-            throw NotRepeatable(violation!);
+            return LeaveReplay(current, violation!, isSlow: false);
+        lease.AnswerTokens += frame.Count;
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
@@ -163,8 +164,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
             else if (_core.IsReplaying && current.AgeSinceFirstToken > services.Options.MaxReplay)
-                throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
-            return true;
+                return LeaveReplay(current, $"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s", isSlow: true);
+            return null;
         }
         if (frame.Count > 0)
             lease.Clear();
@@ -179,8 +180,11 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             _gap = null;
         }
         AccountJournal();
+        // A replica must not choose the name that clients see.
+        frame.Replica = _shownAttempt == frame.Attempt ? "" : lease.Replica.Description.PublicName;
+        _shownAttempt = frame.Attempt;
         session.Forward(frame, _core.ResumeTier);
-        return true;
+        return null;
     }
 
     /// <summary>Of one token there is no time per token.</summary>
@@ -193,9 +197,16 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    private FaultException NotRepeatable(string why) => new(
-        Fault.StreamLost,
-        $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
+    /// <exception cref="FaultException">The answer cannot continue in another way.</exception>
+    private FaultException LeaveReplay(Attempt current, string why, bool isSlow)
+    {
+        var failure = $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}";
+        if (!_core.TryLeaveReplay(isSlow, failure))
+            throw new FaultException(Fault.StreamLost, failure);
+        var end = new FaultException(Fault.ResumeRefused, $"the answer was generated again from the start, but {why}");
+        session.Faulted(_core.Choice, current.Lease.Replica.Id, end);
+        return end;
+    }
 
     private void AccountJournal()
     {

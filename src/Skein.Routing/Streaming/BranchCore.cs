@@ -23,9 +23,16 @@ internal enum FrameVerdict
 }
 
 /// <summary>The decisions of one branch. Synchronous, without time or I/O. Not thread-safe; driven by <see cref="Branch"/>.</summary>
-internal sealed class BranchCore(GenerateRequest request, Arrival arrival, StreamingOptions options)
+internal sealed class BranchCore(GenerateRequest request, Arrival arrival, StreamingOptions options, bool isSeeded = false)
 {
+    /// <summary>More than any engine generates between two of its reports.</summary>
+    private const uint MostTokensInAFrame = 65_536;
+
+    /// <summary>More than any model's context.</summary>
+    private const uint MostTokensOfUsage = 1 << 30;
+
     private readonly Journal _journal = new();
+    private readonly ResumeChoice _choice = new(request, options) { IsSeeded = isSeeded };
     private readonly LossHistory _losses = new(options);
     private Replay? _replay;
     private RestartGuard? _guard;
@@ -37,11 +44,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>The journal counts chunks of text, and the current attempt counts tokens: its ids are not those of the journal.</summary>
     private bool _dropsIds;
 
-    /// <summary>No engine takes the ids of this answer back: it is continued from its text.</summary>
-    private bool _idsRefused;
-
-    /// <summary>No engine can continue this answer: it is generated again and compared.</summary>
-    private bool _resumeRefused;
+    /// <summary>The current attempt generates the answer again although it could continue it.</summary>
+    private bool _repeatsSeed;
 
     public RequestTraits Traits { get; init; } = RequestTraits.None;
 
@@ -64,17 +68,13 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>The current attempt repeats what the client already has, in order to continue after it.</summary>
     public bool IsReplaying => _replay is { IsBehind: true };
 
-    /// <summary>The current attempt can be moved to another replica while it runs.</summary>
-    public bool MayMove => Started && _replay is null && request.Failover != FailoverPolicy.Never && MayResume;
+    /// <summary>The current attempt can be moved to another replica while it runs. One with a seed of the client's would go on otherwise there.</summary>
+    public bool MayMove => Started && _replay is null && request.Failover != FailoverPolicy.Never && MayResume && !_choice.RepeatsSeed(ResumeTier);
 
     /// <summary>The current attempt's position in the answer. Repeating earlier tokens is not progress.</summary>
     private int Reached => _replay?.Index ?? NextIndex;
 
-    /// <summary>Resuming from the journal is exact enough for the client.</summary>
-    private bool MayResume =>
-        !_resumeRefused
-        && (ResumeTier == ResumeTier.Exact
-            || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing))));
+    private bool MayResume => _choice.MayResume(ResumeTier, IsTextMissing);
 
     /// <summary>Chunks without text were generated: the model reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
     private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
@@ -97,10 +97,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public GenerateRequest BeginAttempt()
     {
         var next = NextRequest();
-        var replay = NextIndex > 0 && !MayResume ? new Replay(_journal) : null;
+        _repeatsSeed = NextIndex > 0 && MayResume && _choice.RepeatsSeed(ResumeTier);
+        var replay = NextIndex > 0 && (!MayResume || _repeatsSeed) ? new Replay(_journal) : null;
         if (replay is not null)
             next.Resume = null;
-        else if (_idsRefused)
+        else if (_choice.IdsRefused)
             next.Resume?.TokenIds.Clear();
         MakeCurrent((int)next.Attempt, replay is null ? NextIndex : 0, replay);
         return next;
@@ -146,7 +147,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var verdict = _guard.Take(frame, released);
         if (verdict != GuardVerdict.Hold)
             _guard = null;
-        _resumeRefused |= verdict == GuardVerdict.Restarted;
+        if (verdict == GuardVerdict.Restarted)
+            _choice.Restarted();
         return verdict;
     }
 
@@ -158,12 +160,22 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         if (frame.Attempt != Attempt)
             return FrameVerdict.Drop;
         frame.Load = null;
+        if (frame.Count > MostTokensInAFrame)
+        {
+            violation = $"{frame.Count} tokens in one frame";
+            return FrameVerdict.Violation;
+        }
         if (frame.Start is { } start && !AcceptStart(frame, start, out violation))
             return FrameVerdict.Violation;
         if (IsEmpty(frame))
             return frame.Start is null ? FrameVerdict.Drop : FrameVerdict.Forward;
         if (_dropsIds)
             frame.TokenIds.Clear();
+        if (_replay is not null && !IsObject(frame.RawDelta))
+        {
+            violation = "a delta that is not a JSON object";
+            return FrameVerdict.Violation;
+        }
         if (_replay is not null && Started && _replay.Take(frame) is { } difference)
         {
             violation = difference;
@@ -181,6 +193,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>The replica had no slot for the current attempt: the request keeps waiting as if it had not been served.</summary>
     public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
 
+    /// <summary>The current attempt, which generates the answer again, is of no use.</summary>
+    /// <param name="failure">The error if the next attempts fail, too.</param>
+    /// <returns>False when the answer is lost.</returns>
+    public bool TryLeaveReplay(bool isSlow, string failure) => _choice.TryLeaveReplay(_repeatsSeed, isSlow, failure);
+
     /// <summary>The current attempt ended with a fault.</summary>
     /// <param name="end">Why; the engine's own words are kept for the client.</param>
     /// <param name="now">On the queue's clock.</param>
@@ -188,8 +205,10 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public FaultException? Lost(ReplicaId replica, FaultException end, TimeSpan now)
     {
         _waitingSince = null;
-        var isRetriedLower = end.Fault == Fault.ResumeRefused && LowerResumeTier();
+        var isRetriedLower = end.Fault == Fault.ResumeRefused && _choice.TryLower(_journal, isReplay: _replay is not null);
         var verdict = _losses.Add(replica, end, new LostAttempt(Reached, Started, isRetriedLower), now);
+        if (end.Fault == Fault.ResumeRefused && !isRetriedLower)
+            verdict = _choice.LastResort ?? verdict;
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
             verdict = $"the stream was lost by {end.Fault.ToWireName()} at token {NextIndex}, and the client wants no failover";
         else if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
@@ -222,21 +241,6 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             : new FaultException(fault, message, cause) { Engine = last?.Engine };
     }
 
-    /// <summary>The next attempt continues in a way that asks less of the engine.</summary>
-    /// <returns>False when the refused attempt asked for nothing.</returns>
-    private bool LowerResumeTier()
-    {
-        if (NextIndex == 0 || _replay is not null)
-            return false;
-        if (_resumeRefused)
-            return true; // The server began anew.
-        if (!_idsRefused && !_journal.Ids.IsEmpty && !_journal.Text.IsEmpty && _journal.RawDeltas.IsEmpty && request.Failover != FailoverPolicy.Exact)
-            _idsRefused = true;
-        else
-            _resumeRefused = true;
-        return true;
-    }
-
     private static bool IsEmpty(GenerateFrame frame) =>
         frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, Finish: null }
         && frame is { RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, RawLogprobs.IsEmpty: true };
@@ -247,6 +251,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var next = _numbered == 1 ? request : request.Clone();
         next.Attempt = (uint)_numbered;
         next.Resume = _journal.ToResume();
+        next.LastResort = _choice.LastResort is not null;
         return next;
     }
 
@@ -262,8 +267,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
     {
         violation = Started ? "a second start"
-            : NextIndex > 0 && start.Unit != _journal.Unit && _replay is null && !(_idsRefused && start.Unit == TokenUnit.Chunk)
+            : NextIndex > 0 && start.Unit != _journal.Unit && _replay is null && !(_choice.IdsRefused && start.Unit == TokenUnit.Chunk)
                 ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
+            : start.PromptTokens > MostTokensOfUsage ? $"a prompt of {start.PromptTokens} tokens"
             : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
         if (violation is not null)
@@ -273,7 +279,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         start.Model = request.Model;
         _dropsIds = NextIndex > 0 && start.Unit == TokenUnit.Token && _journal.Unit == TokenUnit.Chunk;
         _journal.Begin(start);
-        ResumeTier = _resumeRefused ? ResumeTier.None : start.ResumeTier;
+        ResumeTier = _choice.IsRefused ? ResumeTier.None : start.ResumeTier;
         if (_expectedStart > 0 && start.ResumeTier == ResumeTier.Text)
             _guard = RestartGuard.Of(_journal, request);
         if (_startForwarded)
@@ -290,6 +296,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return "tokens before the start";
         if (frame.Count > 0 && frame.FirstIndex != NextIndex)
             return $"token {frame.FirstIndex} instead of {NextIndex}";
+        // Chunks are no tokens: a server may say one token in several.
+        if (request.HasMaxTokens && _journal.Unit != TokenUnit.Chunk && NextIndex + frame.Count > request.MaxTokens)
+            return $"{NextIndex + frame.Count} tokens of at most {request.MaxTokens}";
+        if (frame.Finish is { Usage: { } usage } && (usage.PromptTokens > MostTokensOfUsage || usage.CompletionTokens > MostTokensOfUsage))
+            return $"a usage of {usage.PromptTokens} and {usage.CompletionTokens} tokens";
         if (frame.TokenIds.Count != 0 && frame.TokenIds.Count != frame.Count)
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)

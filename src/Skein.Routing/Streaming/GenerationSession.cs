@@ -16,6 +16,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     private readonly Action<GenerationSession> _onClosed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _branches;
+    private readonly ITimer? _deadline;
     private readonly Activity? _trace = RequestTrace.Current;
     private ImmutableList<Failover> _failovers = [];
     private long _waitedTicks;
@@ -28,9 +29,10 @@ internal sealed partial class GenerationSession : IGenerationSession
     private int _disposed;
 
     internal GenerationSession(
-        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, SessionServices services,
-        ILogger logger, Action<GenerationSession> onClosed)
+        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, bool isSeeded,
+        SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
     {
+        IsSeeded = isSeeded;
         _onClosed = onClosed;
         Id = id;
         _requestId = request.RequestId;
@@ -46,6 +48,11 @@ internal sealed partial class GenerationSession : IGenerationSession
             running[choice] = RunAsync(new Branch(services, RequestOf(request, prompts, choice), place, traits, this));
         }
         _branches = Task.WhenAll(running);
+        if (request.HasDeadlineMs)
+        {
+            var (model, allowed) = (request.Model, TimeSpan.FromMilliseconds(request.DeadlineMs));
+            _deadline = services.Time.CreateTimer(_ => PastDeadline(model, allowed), null, allowed, Timeout.InfiniteTimeSpan);
+        }
     }
 
     public string Id { get; }
@@ -64,6 +71,9 @@ internal sealed partial class GenerationSession : IGenerationSession
 
     internal SessionOutput Output { get; }
 
+    /// <summary>Whether the client chose the seed: it expects the same answer each time.</summary>
+    internal bool IsSeeded { get; }
+
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => Output.WaitToReadAsync(cancellationToken);
 
     public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame) => Output.TryRead(out frame);
@@ -73,6 +83,8 @@ internal sealed partial class GenerationSession : IGenerationSession
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         _stop.Cancel();
+        if (_deadline is not null)
+            await _deadline.DisposeAsync();
         await _branches;
         _stop.Dispose();
         _services.Statistics.SessionClosed();
@@ -117,6 +129,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     internal void FailedOver(Failover failover, ReplicaId from)
     {
         ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
+        _services.Statistics.Note(_services.Time.GetUtcNow(), _requestId, failover);
         RequestTrace.FailedOver(_trace, failover);
         Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, from, failover.Reason);
     }
@@ -149,6 +162,13 @@ internal sealed partial class GenerationSession : IGenerationSession
             own.Sampling.Seed = SeededRandomSource.Mix(request.Sampling.Seed + (ulong)number);
         return own;
     }
+
+    /// <summary>A waiter is told when to come back, as others that the queue could not serve.</summary>
+    private void PastDeadline(string model, TimeSpan allowed) => End(IsQueued
+        ? new FaultException(
+            Fault.DeadlineExceeded, $"no slot for model '{model}' came free within the deadline of the request, {allowed.TotalMilliseconds:0} ms",
+            retryAfter: _services.Admission.PastDeadline(model))
+        : new FaultException(Fault.DeadlineExceeded, $"the answer was not complete within the deadline of the request, {allowed.TotalMilliseconds:0} ms"));
 
     private async Task RunAsync(Branch branch)
     {

@@ -59,14 +59,15 @@ public sealed class GenerationSessions(
             request.Caller = Caller;
             request.Model = ResolveModel(request.Model);
             request.Sampling ??= new Sampling();
-            if (!request.Sampling.HasSeed)
+            var isSeeded = request.Sampling.HasSeed;
+            if (!isSeeded)
                 request.Sampling.Seed = random.NextUInt64();
             var id = $"{random.NextUInt64():x16}{random.NextUInt64():x16}";
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
             var arrival = Interlocked.Increment(ref _arrivals);
             var session = new GenerationSession(
-                id, request, prompts, arrival, TraitsOf(request), _services, logger, closed => _open.TryRemove(closed, out _));
+                id, request, prompts, arrival, TraitsOf(request), isSeeded, _services, logger, closed => _open.TryRemove(closed, out _));
             _open[session] = true;
             return session;
         }

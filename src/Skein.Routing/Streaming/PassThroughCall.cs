@@ -16,6 +16,7 @@ internal sealed class PassThroughCall : IEngineCall
     private readonly Action _onClosed;
     private readonly HashSet<ReplicaId> _without = [];
     private readonly CancellationTokenSource _stop;
+    private readonly CancellationTokenSource? _deadline;
     private readonly Activity? _trace = RequestTrace.Current;
     private IAsyncEnumerator<InvokeFrame>? _frames;
     private ReplicaLease? _lease;
@@ -28,7 +29,9 @@ internal sealed class PassThroughCall : IEngineCall
     public PassThroughCall(SessionServices services, InvokeRequest request, long arrival, Action onClosed, CancellationToken cancellationToken)
     {
         (_services, _request, _onClosed) = (services, request, onClosed);
-        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (request.HasDeadlineMs)
+            _deadline = new CancellationTokenSource(TimeSpan.FromMilliseconds(request.DeadlineMs), services.Time);
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _deadline?.Token ?? CancellationToken.None);
         var place = new Arrival(request.Priority, arrival, Choice: 0) { At = services.Admission.Now };
         _core = new BranchCore(new GenerateRequest { Model = request.Model, Priority = request.Priority }, place, services.Options);
     }
@@ -44,20 +47,34 @@ internal sealed class PassThroughCall : IEngineCall
     /// <summary>Returns when the answer has begun. Called once.</summary>
     public async Task BeginAsync()
     {
-        while (true)
+        var isWaiting = true;
+        try
         {
-            var lease = await AcquireAsync();
-            try
+            while (true)
             {
-                if (await TryBeginAsync(lease))
-                    return;
+                isWaiting = true;
+                var lease = await AcquireAsync();
+                isWaiting = false;
+                try
+                {
+                    if (await TryBeginAsync(lease))
+                        return;
+                }
+                finally
+                {
+                    // Of an attempt that was not counted as lost.
+                    if (_lease is null)
+                        lease.Release(Fault.Cancelled);
+                }
             }
-            finally
-            {
-                // Of an attempt that was not counted as lost.
-                if (_lease is null)
-                    lease.Release(Fault.Cancelled);
-            }
+        }
+        catch (Exception stopped) when (IsPastDeadline(stopped))
+        {
+            throw isWaiting
+                ? new FaultException(
+                    Fault.DeadlineExceeded, $"no slot for model '{_request.Model}' came free within the deadline of the request, {_request.DeadlineMs} ms", stopped,
+                    retryAfter: _services.Admission.PastDeadline(_request.Model))
+                : PastDeadline(stopped);
         }
     }
 
@@ -70,6 +87,10 @@ internal sealed class PassThroughCall : IEngineCall
                 if (!_frames.Current.Body.IsEmpty)
                     return _frames.Current.Body.Memory;
             }
+        }
+        catch (Exception stopped) when (IsPastDeadline(stopped))
+        {
+            throw PastDeadline(stopped);
         }
         catch (FaultException end)
         {
@@ -94,6 +115,7 @@ internal sealed class PassThroughCall : IEngineCall
             RequestTrace.EndAttempt(_span, tokens: 0, fault: null);
             _lease?.Dispose();
             _stop.Dispose();
+            _deadline?.Dispose();
             _onClosed();
         }
     }
@@ -176,6 +198,12 @@ internal sealed class PassThroughCall : IEngineCall
             throw error;
         _services.Statistics.FailedOver(end.Fault);
     }
+
+    private bool IsPastDeadline(Exception stopped) =>
+        _deadline is { IsCancellationRequested: true } && stopped is (OperationCanceledException or FaultException { Fault: Fault.Cancelled });
+
+    private FaultException PastDeadline(Exception stopped) => new(
+        Fault.DeadlineExceeded, $"the answer was not complete within the deadline of the request, {_request.DeadlineMs} ms", stopped);
 
     private bool HasOther()
     {

@@ -17,9 +17,10 @@ internal sealed class Replay
     private readonly Journal _journal;
     private readonly int _have;
     private readonly int _haveText;
-    private readonly int _haveRaw;
+    private readonly DeltaComparison _deltas;
+    private ByteString _earlyText = ByteString.Empty;
+    private ByteString _earlyDeltas = ByteString.Empty;
     private int _text;
-    private int _raw;
     private int _shift;
 
     public Replay(Journal journal)
@@ -27,8 +28,8 @@ internal sealed class Replay
         _journal = journal;
         _have = journal.NextIndex;
         _haveText = journal.Text.Length;
-        _haveRaw = journal.RawDeltas.Length;
-        IsBehind = HasIds || _haveText > 0 || _haveRaw > 0;
+        _deltas = new DeltaComparison(journal.RawDeltas);
+        IsBehind = HasIds || _haveText > 0 || _deltas.HasAny;
         _shift = IsBehind ? 0 : _have;
     }
 
@@ -53,14 +54,11 @@ internal sealed class Replay
         {
             if (CutBytes(frame.Text.Span, _journal.Text[.._haveText], ref _text) is not { } text)
                 return $"its text differs near byte {_text}";
-            if (CutBytes(frame.RawDelta.Span, _journal.RawDeltas[.._haveRaw], ref _raw) is not { } raw)
+            if (_deltas.Take(frame.RawDelta.Span) is not { } deltas)
                 return "its structured deltas differ";
             if (!HasSameIds(frame, before))
                 return $"its tokens differ near token {before}";
-            if (HasIds && Index < _have && (text < frame.Text.Length || raw < frame.RawDelta.Length))
-                return $"its text arrives earlier than before, at token {before}";
-            frame.Text = ByteString.CopyFrom(frame.Text.Span[text..]);
-            frame.RawDelta = ByteString.CopyFrom(frame.RawDelta.Span[raw..]);
+            TakeRest(frame, frame.Text.Span[text..], deltas);
             // The client has those of the part that it has.
             if (frame.Finish is null)
                 frame.RawChoice = frame.RawChunk = ByteString.Empty;
@@ -69,6 +67,19 @@ internal sealed class Replay
         if (!IsBehind && frame.Count > 0)
             frame.FirstIndex = (uint)((int)frame.FirstIndex + _shift);
         return IsBehind && frame.Finish is not null ? $"it ends at token {Index}" : null;
+    }
+
+    /// <summary>
+    /// Leaves what the client does not have in the frame. What comes with a token that the client has, because the engine held less text back this time,
+    /// waits for the first one that it does not have.
+    /// </summary>
+    private void TakeRest(GenerateFrame frame, ReadOnlySpan<byte> text, ReadOnlySpan<byte> deltas)
+    {
+        var allText = ByteString.CopyFrom([.. _earlyText.Span, .. text]);
+        var allDeltas = ByteString.CopyFrom([.. _earlyDeltas.Span, .. deltas]);
+        var isEarly = HasIds && Index < _have && frame.Finish is null;
+        (_earlyText, _earlyDeltas) = isEarly ? (allText, allDeltas) : (ByteString.Empty, ByteString.Empty);
+        (frame.Text, frame.RawDelta) = isEarly ? (ByteString.Empty, ByteString.Empty) : (allText, allDeltas);
     }
 
     /// <returns>The number of leading bytes that the client has; null when they differ.</returns>
@@ -86,7 +97,7 @@ internal sealed class Replay
         var have = _journal.Ids;
         for (var i = 0; i < frame.TokenIds.Count && from + i < Math.Min(have.Length, _have); i++)
         {
-            if (frame.TokenIds[i] != have[from + i])
+            if (frame.TokenIds[i] != have[from + i] && frame.TokenIds[i] != UnknownToken.Id && have[from + i] != UnknownToken.Id)
                 return false;
         }
         return true;
@@ -95,7 +106,7 @@ internal sealed class Replay
     /// <summary>True when this frame completes what the client has; the tokens that it has are then removed from the frame.</summary>
     private bool CatchesUp(GenerateFrame frame, int before)
     {
-        var isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || Index >= _have);
+        var isWhole = _text == _haveText && _deltas.IsWhole && (!HasIds || Index >= _have);
         var isNew = (HasIds && Index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
         if (!isWhole || (HasIds && !isNew))
             return false;

@@ -3,7 +3,12 @@ namespace Skein.Routing.Streaming;
 /// <summary>Counters of sessions since the gateway started. Thread-safe; all but the gauges only rise.</summary>
 public sealed class RoutingStatistics
 {
+    /// <summary>Failovers that are kept for operators.</summary>
+    public const int MostKeptFailovers = 64;
+
     private readonly long[] _failovers = new long[FaultTable.All.Count];
+    private readonly Queue<RecentFailover> _recent = new(MostKeptFailovers);
+    private long _noted;
     private long _lateFrames;
     private long _hedges;
     private long _hedgesWon;
@@ -18,6 +23,16 @@ public sealed class RoutingStatistics
 
     /// <summary>Hedges whose replica had the first token first.</summary>
     public long HedgesWon => Interlocked.Read(ref _hedgesWon);
+
+    /// <summary>The newest failovers, oldest first; at most <see cref="MostKeptFailovers"/>.</summary>
+    public IReadOnlyList<RecentFailover> Recent
+    {
+        get
+        {
+            lock (_recent)
+                return [.. _recent];
+        }
+    }
 
     /// <summary>Is told the times of sessions; null: nobody is. Set before the first session.</summary>
     public ISessionMeter? Meter { get; set; }
@@ -34,6 +49,16 @@ public sealed class RoutingStatistics
 
     public long FailoversOfAll => FaultTable.OfAttempts.Sum(Failovers);
 
+    internal void Note(DateTimeOffset at, string requestId, Failover failover)
+    {
+        lock (_recent)
+        {
+            if (_recent.Count == MostKeptFailovers)
+                _recent.Dequeue();
+            _recent.Enqueue(new RecentFailover(++_noted, at, requestId, failover));
+        }
+    }
+
     internal void LateFrame() => Interlocked.Increment(ref _lateFrames);
 
     internal void Hedged() => Interlocked.Increment(ref _hedges);
@@ -48,3 +73,7 @@ public sealed class RoutingStatistics
 
     internal void Journaled(long bytes) => Interlocked.Add(ref _journalBytes, bytes);
 }
+
+/// <summary>A failover of a request of this gateway.</summary>
+/// <param name="Number">Rises by one with each failover since the gateway started.</param>
+public sealed record RecentFailover(long Number, DateTimeOffset At, string RequestId, Failover Failover);

@@ -23,6 +23,11 @@ internal sealed class LabFigures(IReadOnlyList<LabReplica> replicas)
             .. done.Select(request => (request.FinishedAt!.Value - request.ArrivesAt) / fastest.Alone(request.Trace.PromptTokens, request.Trace.AnswerTokens))
                 .Order(),
         ];
+        double[] perToken =
+        [
+            .. done.Where(request => request.Trace.AnswerTokens > 1)
+                .Select(request => (request.FinishedAt!.Value - request.FirstTokenAt!.Value).TotalMilliseconds / (request.Trace.AnswerTokens - 1)).Order(),
+        ];
         var gaps = new WeightedTimes();
         foreach (var replica in replicas)
             gaps.Add(replica.Engine.TokenGaps);
@@ -39,6 +44,8 @@ internal sealed class LabFigures(IReadOnlyList<LabReplica> replicas)
             TtftP99Ms = Percentile(ttft, 99),
             ItlP50Ms = gaps.PercentileMs(50),
             ItlP99Ms = gaps.PercentileMs(99),
+            TpotP50Ms = Percentile(perToken, 50),
+            TpotP99Ms = Percentile(perToken, 99),
             SlowdownMean = slowdowns.Length == 0 ? 0 : slowdowns.Average(),
             SlowdownP99 = Percentile(slowdowns, 99),
             Goodput = (double)done.Count(request => MeetsSlo(request, settings)) / requests.Count,

@@ -11,18 +11,25 @@ public static class TraceLab
     /// <exception cref="ArgumentException">A setting is out of its range; the message says what is allowed.</exception>
     public static TraceLabResult Run(TraceLabSettings settings)
     {
-        settings.Validate();
-        var trace = settings.SharedBlocks == 0 ? settings.Trace : [.. settings.Trace.Select(request => WithSharedBlocks(request, settings.SharedBlocks))];
-        var saturated = 0.0;
-        if (settings.Load is { } load)
-        {
-            saturated = Saturation.TokensPerSecond(trace, settings);
-            var demanded = Saturation.TokensOf(trace) / Math.Max(1, trace[^1].At.TotalSeconds);
-            trace = [.. trace.Select(request => request with { At = request.At * (demanded / (saturated * load)) })];
-        }
+        (var trace, var saturated) = Prepare(settings);
         return new TraceLabResult(
             trace.Count, trace[^1].At.TotalSeconds, trace.SelectMany(request => request.Blocks).Distinct().Count(), saturated, settings.Seed,
             [.. settings.Policies.Select(policy => RunOne(policy, trace, settings))]);
+    }
+
+    /// <summary>The trace as the lab replays it: with its shared blocks, and its times scaled to <see cref="TraceLabSettings.Load"/>.</summary>
+    /// <returns>It, and the tokens per second that the replicas can serve; 0 if that was not needed.</returns>
+    /// <exception cref="ArgumentException">A setting is out of its range; the message says what is allowed.</exception>
+    public static (IReadOnlyList<TraceRequest> Trace, double SaturatedTokensPerSecond) Prepare(TraceLabSettings settings)
+    {
+        settings.Validate();
+        var trace =
+            settings.SharedBlocks == 0 ? settings.Trace : [.. settings.Trace.Select(request => WithSharedBlocks(request, settings.SharedBlocks))];
+        if (settings.Load is not { } load)
+            return (trace, 0);
+        var saturated = Saturation.TokensPerSecond(trace, settings);
+        var demanded = Saturation.TokensOf(trace) / Math.Max(1, trace[^1].At.TotalSeconds);
+        return ([.. trace.Select(request => request with { At = request.At * (demanded / (saturated * load)) })], saturated);
     }
 
     private static PolicyFigures RunOne(string policy, IReadOnlyList<TraceRequest> trace, TraceLabSettings settings)

@@ -23,6 +23,11 @@ public sealed record PolicyFigures
 
     public required double ItlP99Ms { get; init; }
 
+    /// <summary>Mean time per token after the first one, of each answer with at least two.</summary>
+    public required double TpotP50Ms { get; init; }
+
+    public required double TpotP99Ms { get; init; }
+
     /// <summary>Mean time from arrival to the end, relative to the same request alone on the fastest replica with an empty cache.</summary>
     public required double SlowdownMean { get; init; }
 
@@ -73,6 +78,8 @@ public sealed record TraceLabResult(
         ("TTFT p99, ms", figures => $"{figures.TtftP99Ms:0}"),
         ("ITL p50, ms", figures => $"{figures.ItlP50Ms:0.0}"),
         ("ITL p99, ms", figures => $"{figures.ItlP99Ms:0.0}"),
+        ("time per token p50, ms", figures => $"{figures.TpotP50Ms:0.0}"),
+        ("time per token p99, ms", figures => $"{figures.TpotP99Ms:0.0}"),
         ("slowdown mean", figures => $"{figures.SlowdownMean:0.00}"),
         ("slowdown p99", figures => $"{figures.SlowdownP99:0.00}"),
         ("goodput", figures => $"{figures.Goodput:0.0%}"),

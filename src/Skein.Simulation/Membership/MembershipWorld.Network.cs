@@ -34,7 +34,7 @@ internal sealed partial class MembershipWorld
         _byAddress.TryGetValue(to, out var receiver);
         if (receiver is null || receiver.HostLost || !Link.Streams || !Passes(from, receiver) || !Passes(receiver, from))
             return;
-        if (!receiver.IsRunning)
+        if (!receiver.IsRunning || receiver.RefusesStreams)
         {
             End(stream, ExchangeOutcome.Refused, to, [], Now + RoundTrip());
             return;
@@ -46,7 +46,7 @@ internal sealed partial class MembershipWorld
     {
         if (to.IsNone || !Link.Streams || !_byAddress.TryGetValue(to, out var target) || target.HostLost)
             return;
-        if (target.IsRunning)
+        if (target is { IsRunning: true, RefusesStreams: false })
             target.Monitors.Add((from, slot));
         else
             Break(from, slot, to);

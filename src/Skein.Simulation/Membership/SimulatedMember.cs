@@ -42,6 +42,18 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>The host is lost: nothing answers.</summary>
     public bool HostLost { get; set; }
 
+    /// <summary>Something before the host refuses connections to it; datagrams pass.</summary>
+    public bool RefusesStreams
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value)
+                _world.CloseConnections(this);
+        }
+    }
+
     /// <summary>Packets to this member are delayed until this time and not lost (a starved receiver).</summary>
     public TimeSpan ReceivesFrom { get; set; }
 

@@ -11,8 +11,9 @@ internal static class NpmClient
     private static readonly TimeSpan InstallTimeout = TimeSpan.FromSeconds(60);
 
     /// <summary>Installs it once into a folder for temporary files.</summary>
+    /// <param name="name">One of the scripts in <c>Clients/</c>.</param>
     /// <returns>The script that asks.</returns>
-    public static async Task<string> InstallAsync()
+    public static async Task<string> InstallAsync(string name = "openai-client.mjs")
     {
         var folder = Path.Combine(Path.GetTempPath(), $"skein-{Package.Replace('@', '-')}");
         try
@@ -24,8 +25,8 @@ internal static class NpmClient
         {
             Assert.Skip($"needs node and npm with the package {Package}: {error.Message}");
         }
-        var script = Path.Combine(folder, "openai-client.mjs");
-        File.Copy(Path.Combine(AppContext.BaseDirectory, "Clients", "openai-client.mjs"), script, overwrite: true);
+        var script = Path.Combine(folder, name);
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "Clients", name), script, overwrite: true);
         return script;
     }
 

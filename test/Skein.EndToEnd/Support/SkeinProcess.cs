@@ -43,11 +43,21 @@ internal sealed class SkeinProcess : IAsyncDisposable
     /// <param name="name">A program that is built with the tests.</param>
     /// <param name="environment">Variables to add.</param>
     /// <param name="arguments">Its arguments.</param>
-    public static SkeinProcess StartProgram(string name, IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments)
+    public static SkeinProcess StartProgram(string name, IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments) =>
+        StartUnder([], name, environment, arguments);
+
+    /// <summary>Starts the built <c>skein</c> by another program, such as a shell that sets a limit.</summary>
+    /// <param name="wrapper">That program and its arguments, to which the command is added.</param>
+    /// <param name="arguments">Verb and flags.</param>
+    public static SkeinProcess StartUnder(IReadOnlyList<string> wrapper, params IEnumerable<string> arguments) => StartUnder(wrapper, "skein", null, arguments);
+
+    private static SkeinProcess StartUnder(
+        IReadOnlyList<string> wrapper, string name, IReadOnlyDictionary<string, string>? environment, IEnumerable<string> arguments)
     {
         var program = Path.Combine(AppContext.BaseDirectory, name + ".dll");
+        string[] command = [.. wrapper, "dotnet", "exec", program, .. arguments];
         // A directory of its own, because nothing may depend on the working directory.
-        var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments])
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             WorkingDirectory = Path.GetTempPath(), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };

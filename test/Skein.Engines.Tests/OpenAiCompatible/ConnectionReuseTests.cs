@@ -105,6 +105,18 @@ public class ConnectionReuseTests
     }
 
     [Fact]
+    public async Task GenerateAsync_ChunkOfAnImpossibleSize_IsAFaultOfThatAttempt()
+    {
+        await using var server = new RawServer((method, _) => method == "POST" ? Behaviour.ImpossibleChunk : Behaviour.Keep);
+        await using var engine = await server.ConnectAsync();
+
+        var fault = await Assert.ThrowsAsync<FaultException>(() => GenerateAsync(engine).WaitAsync(Cancellation));
+
+        Assert.True(fault.Fault.Class() is FaultClass.Engine or FaultClass.Connection, $"{fault.Fault}");
+        await engine.CheckAsync(Cancellation);
+    }
+
+    [Fact]
     public async Task GenerateAsync_ReaderLeavesAKeptConnection_ClosesIt()
     {
         await using var server = new RawServer((method, _) => method == "POST" ? Behaviour.Hang : Behaviour.Keep);

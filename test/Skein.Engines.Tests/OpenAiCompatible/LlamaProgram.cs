@@ -18,9 +18,9 @@ internal static class LlamaProgram
             : null;
 
     /// <summary>Starts it on one thread, computing the same bits for prompt and answer. It names the model <c>tiny</c>.</summary>
-    public static Process Start(string program, string modelFile, int port, int slots) => Process.Start(new ProcessStartInfo(program,
+    public static Process Start(string program, string modelFile, int port, int slots, params string[] arguments) => Process.Start(new ProcessStartInfo(program,
     [
         "-m", modelFile, "--host", "127.0.0.1", "--port", $"{port}", "--alias", "tiny", "-t", "1", "-c", "4096", "-np", $"{slots}",
-        "--metrics", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--log-disable",
+        "--metrics", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--log-disable", .. arguments,
     ]))!;
 }

@@ -17,6 +17,7 @@ public sealed class LlamaServer : IAsyncLifetime
 {
     private const int Slots = 4;
     private readonly string _modelFile;
+    private readonly string[] _arguments;
     private readonly Lazy<Process?> _process;
     private readonly int _port = FreePort();
 
@@ -25,9 +26,10 @@ public sealed class LlamaServer : IAsyncLifetime
     {
     }
 
-    internal LlamaServer(string modelFile)
+    /// <param name="arguments">Further arguments of the program.</param>
+    internal LlamaServer(string modelFile, params string[] arguments)
     {
-        _modelFile = modelFile;
+        (_modelFile, _arguments) = (modelFile, arguments);
         _process = new Lazy<Process?>(Start);
     }
 
@@ -70,7 +72,7 @@ public sealed class LlamaServer : IAsyncLifetime
         }
     }
 
-    private Process? Start() => LlamaProgram.Find() is { } program ? LlamaProgram.Start(program, _modelFile, _port, Slots) : null;
+    private Process? Start() => LlamaProgram.Find() is { } program ? LlamaProgram.Start(program, _modelFile, _port, Slots, _arguments) : null;
 
     private static int FreePort()
     {

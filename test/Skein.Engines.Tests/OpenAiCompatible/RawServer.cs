@@ -26,6 +26,9 @@ internal enum Behaviour
 
     /// <summary>Sends the first event, then nothing, and keeps the connection.</summary>
     Hang,
+
+    /// <summary>Sends the first event, then a chunk that says it has 2^64 - 1 bytes.</summary>
+    ImpossibleChunk,
 }
 
 /// <summary>An OpenAI-compatible server on real sockets, HTTP/1.1 by hand. It announces no closing of connections, whatever it does.</summary>
@@ -144,6 +147,10 @@ internal sealed class RawServer : IAsyncDisposable
                 return false;
             case Behaviour.CloseInHeaders:
                 await SendAsync(stream, "HTTP/1.1 200 OK\r\nContent-Type: te");
+                return false;
+            case Behaviour.ImpossibleChunk:
+                await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}""") + "FFFFFFFFFFFFFFFF\r\ndata: {}\n\n\r\n");
+                await WaitUntilLeftAsync(stream);
                 return false;
             case Behaviour.Hang:
                 await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}"""));

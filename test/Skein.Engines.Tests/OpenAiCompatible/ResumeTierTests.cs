@@ -36,6 +36,14 @@ public class ResumeTierTests
         ["text format"] = request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8("""{"type":"text"}"""),
         ["schema"] = request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema),
         ["tools"] = request => request.Chat.Tools = ByteString.CopyFromUtf8("[{}]"),
+        ["a tool required"] = request => (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8("[{}]"), ByteString.CopyFromUtf8("\"required\"")),
+        ["tools and a schema"] = request => (request.Chat.Tools, request.Chat.ResponseFormat) = (ByteString.CopyFromUtf8("[{}]"), ByteString.CopyFromUtf8(Schema)),
+        ["tools, sampled"] = request => (request.Chat.Tools, request.Sampling) = (ByteString.CopyFromUtf8("[{}]"), new Sampling { Temperature = 1, Seed = 1 }),
+        ["tools and an unknown member"] = request =>
+        {
+            request.Chat.Tools = ByteString.CopyFromUtf8("[{}]");
+            request.Extra.Add(new RawMember { Name = "mirostat", Json = ByteString.CopyFromUtf8("2") });
+        },
         ["no tool to be called"] = request => (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8("[{}]"), ByteString.CopyFromUtf8("\"none\"")),
         ["begun by the client"] = request => request.Chat.Messages = ByteString.CopyFromUtf8("""[{"role":"assistant","content":"a"}]"""),
         ["picture"] = request => request.Chat.Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":[{"type":"image_url"}]}]"""),
@@ -59,9 +67,13 @@ public class ResumeTierTests
     [InlineData("no token", "text", "text", "text", "text")]
     [InlineData("text format", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("schema", "none", "none", "none", "none")]
-    [InlineData("tools", "none", "none", "none", "none")]
+    [InlineData("tools", "ids exact", "ids exact", "none", "none")]
+    [InlineData("a tool required", "none", "none", "none", "none")]
+    [InlineData("tools and a schema", "none", "none", "none", "none")]
+    [InlineData("tools, sampled", "ids none", "ids tokens", "none", "none")]
+    [InlineData("tools and an unknown member", "none", "none", "none", "none")]
     [InlineData("no tool to be called", "ids exact", "ids exact", "ids exact", "text")]
-    [InlineData("begun by the client", "none", "ids exact", "none", "none")]
+    [InlineData("begun by the client", "none", "ids exact", "none", "text")]
     [InlineData("picture", "text", "text", "text", "text")]
     public void Of_ChatWithFeature_IsWhatTheTableSays(string feature, string llama, string vllm, string sglang, string other)
     {
@@ -78,10 +90,33 @@ public class ResumeTierTests
 
         string Of(string kind)
         {
-            var proofs = kind == "ollama" ? ByText : All;
+            var proofs = kind == "ollama" ? ByText : kind == "sglang" ? All with { Tools = ContinuationProof.Not("") } : All;
             var (way, tier) = new ResumeTiers(Profile(kind), proofs, UsesChatCall: false, IsBitExact: true).Of(request);
             return $"{(way == AnswerWay.Text ? "" : "ids ")}{tier.ToString().ToLowerInvariant()}";
         }
+    }
+
+    /// <summary>What is made again first can still be continued if that takes too long.</summary>
+    [Theory]
+    [InlineData("tools, sampled", true, "Ids Tokens")]
+    [InlineData("tools, sampled", false, "Text None")]
+    [InlineData("schema", false, "Text Text")]
+    [InlineData("tools and a schema", false, "Text None")]
+    public void Of_ResumedAlthoughItIsToBeMadeAgain_IsContinuedWhereThatIsProven(string feature, bool hasIds, string expected)
+    {
+        var request = new GenerateRequest
+        {
+            Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"a"}]""") },
+            Sampling = new Sampling { Temperature = 0 },
+            Resume = new Resume { NextIndex = 1, Text = ByteString.CopyFromUtf8("b") },
+        };
+        Features[feature](request);
+        if (hasIds)
+            request.Resume.TokenIds.Add(1);
+
+        var (way, tier) = new ResumeTiers(Profile("llama.cpp"), All, UsesChatCall: false, IsBitExact: true).Of(request);
+
+        Assert.Equal(expected, $"{way} {tier}");
     }
 
     [Fact]

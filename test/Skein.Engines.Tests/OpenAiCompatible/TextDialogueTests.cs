@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Protocol;
@@ -140,6 +141,54 @@ public class TextDialogueTests
 
         Assert.Equal(Fault.ResumeRefused, exception.Fault);
         Assert.Contains(why, exception.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Two messages of the assistant would be two answers.</summary>
+    [Theory]
+    [InlineData("""[{"role":"user","content":"a"},{"content":"Well, ","role":"assistant","name":"x"}]""",
+        """[{"role":"user","content":"a"},{"content":"Well, Say it: ","role":"assistant","name":"x"}]""")]
+    [InlineData("""[{"role":"user","content":"a"}, {"role":"assistant","content":""} ]""", """[{"role":"user","content":"a"},{"content":"Say it: ","role":"assistant"}]""")]
+    [InlineData("""[{"role":"assistant","content":[{"type":"text","text":"A "},{"type":"text","text":"B "}]}]""", """[{"content":"A B Say it: ","role":"assistant"}]""")]
+    public async Task GenerateAsync_ClientBeganTheAnswer_ContinuesItInTheSameMessage(string messages, string sent)
+    {
+        var server = Dialogues.Ollama(Hello);
+        await using var engine = await server.ConnectAsync();
+        var request = Chat();
+        request.Chat.Messages = ByteString.CopyFromUtf8(messages);
+        request.Resume = new Resume { Text = ByteString.CopyFromUtf8("Say it: "), NextIndex = 4 };
+
+        var frames = await FramesOf(engine, request);
+
+        Assert.Equal(ResumeTier.Text, frames[0].Start.ResumeTier);
+        var body = JsonElement.Parse(Assert.Single(server.Asked, call => call.Path == "/v1/chat/completions").Body);
+        Assert.True(
+            JsonElement.DeepEquals(JsonElement.Parse(sent), body.GetProperty("messages")), $"sent: {body.GetProperty("messages").GetRawText()}");
+    }
+
+    /// <summary>The server takes the prompt of a completion as a message of the user: behind it, the text would be another question.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task GenerateAsync_LostCompletionOfOllama_IsContinuedAsAChat(bool echo)
+    {
+        var server = Dialogues.Ollama(Hello);
+        server.On("/v1/completions", _ => ["""{"choices":[{"index":0,"text":"x","finish_reason":"stop"}]}""", "[DONE]"]);
+        await using var engine = await server.ConnectAsync();
+        var prompt = echo ? "Say \"it\"" : "";
+        var request = new GenerateRequest
+        {
+            Text = "Say \"it\"",
+            Echo = echo,
+            Resume = new Resume { Text = ByteString.CopyFromUtf8(prompt + "Well, "), NextIndex = 4 },
+        };
+
+        var frames = await FramesOf(engine, request);
+
+        Assert.Equal(ResumeTier.Text, frames[0].Start.ResumeTier);
+        Assert.Contains("Hello", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())), StringComparison.Ordinal);
+        var messages = JsonElement.Parse(Assert.Single(server.Asked, call => call.Path == "/v1/chat/completions").Body).GetProperty("messages");
+        Assert.True(JsonElement.DeepEquals(
+            JsonElement.Parse("""[{"role":"user","content":"Say \"it\""},{"role":"assistant","content":"Well, "}]"""), messages), messages.GetRawText());
     }
 
     [Fact]

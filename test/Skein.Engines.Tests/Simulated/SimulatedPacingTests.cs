@@ -90,6 +90,48 @@ public class SimulatedPacingTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(stream.CancelAsync);
     }
 
+    /// <summary>As the laboratory of balancing policies computes it.</summary>
+    [Fact]
+    public async Task Generate_Batch_StreamsShareStepsWhichTheirNumberAndPromptsMakeLonger()
+    {
+        await using var engine = SimulatedEngineFactory.Create(
+            new SimulatedEngineOptions
+            {
+                Batch = new SimulatedBatchOptions { StepMs = 10, SequenceMs = 1, PrefillTokensPerSecond = 1000, ChunkTokens = 6 },
+            }, _time);
+        await using var first = new PacedStream(engine, _time, maxTokens: 4);
+        await first.ExpectAfterAsync(0);
+        await first.ExpectAfterAsync(10 + 6 + 10 + 4); // 10 tokens of prompt in two steps
+        await first.ExpectAfterAsync(11);
+        await using var second = new PacedStream(engine, _time, maxTokens: 2, letter: 'y');
+        await second.ExpectAfterAsync(0);
+
+        // The second one joins with the step after that which has begun: 11 ms, then two steps with its prompt.
+        await second.ExpectAfterAsync(11 + (10 + 1 + 6) + (10 + 4));
+        await first.ExpectAfterAsync(0);
+        await first.ExpectAfterAsync(0);
+        await first.ExpectAfterAsync(0); // the finish
+        await second.ExpectAfterAsync(11);
+        await second.ExpectAfterAsync(0);
+    }
+
+    [Fact]
+    public async Task Generate_BatchWithACancelledStream_StepsGoOnWithoutIt()
+    {
+        await using var engine = SimulatedEngineFactory.Create(
+            new SimulatedEngineOptions { Batch = new SimulatedBatchOptions { StepMs = 10, SequenceMs = 5, PrefillTokensPerSecond = 10_000 } }, _time);
+        await using var gone = new PacedStream(engine, _time, maxTokens: 100);
+        await using var stays = new PacedStream(engine, _time, maxTokens: 100, letter: 'y');
+        await gone.ExpectAfterAsync(0);
+        await stays.ExpectAfterAsync(0);
+        await stays.ExpectAfterAsync(11);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(gone.CancelAsync);
+        await gone.DisposeAsync();
+
+        await stays.ExpectAfterAsync(15);
+        await stays.ExpectAfterAsync(15); // 16 with the prompt of the one that is gone
+    }
+
     private PacedStream Open(SimulatedEngineOptions options, uint maxTokens, char letter = 'x') =>
         new(SimulatedEngineFactory.Create(options, _time), _time, maxTokens, letter: letter);
 

@@ -11,6 +11,8 @@ using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Keys;
+using Skein.Gateway.Security;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Protocol.V1;
@@ -36,6 +38,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedSessions Sessions { get; }
 
+    public ApiKeyStore Keys => _app.Services.GetRequiredService<ApiKeyStore>();
+
     /// <summary>The calls that are passed through.</summary>
     public required ScriptedCalls Calls { get; init; }
 
@@ -53,7 +57,7 @@ internal sealed class TestGateway : IAsyncDisposable
     public IServiceProvider Services => _app.Services;
 
     public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null, IModelCatalog? models = null,
-        Action<IEndpointRouteBuilder>? map = null, TelemetryOptions? telemetry = null)
+        Action<IEndpointRouteBuilder>? map = null, ApiKeyRing? keys = null, TelemetryOptions? telemetry = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         var log = new LogLines();
@@ -79,6 +83,10 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
         var app = builder.Build();
         app.UseHttpApi();
+        var store = app.Services.GetRequiredService<ApiKeyStore>();
+        if (keys is not null)
+            store.Use(keys);
+        app.Use(new KeyMiddleware(store).EnterAsync);
         (map ?? Dialects.MapDialects)(app);
         app.MapGrpcService<InferenceGateway>().Add(app.Services.GetRequiredService<MessageGate>().Guard);
         app.MapGrpcReflectionService();

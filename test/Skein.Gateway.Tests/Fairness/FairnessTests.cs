@@ -68,6 +68,55 @@ public sealed class FairnessTests
         Assert.InRange(mixed.AllServedS, 0, 1.02 * luck.AllServedS);
     }
 
+    /// <summary>A backlog that grows at each gateway, in fixed proportions.</summary>
+    [Theory]
+    [InlineData(1, 1, 3)]
+    [InlineData(1, 1, 9)]
+    [InlineData(3, 1, 2, 4)]
+    [InlineData(2, 1, 2, 3, 4)]
+    [InlineData(4, 4, 1, 1, 4)]
+    public void Backlogs_InProportion_GetSlotSecondsInProportionWithinATenth(int replicas, params int[] shares)
+    {
+        var begin = TimeSpan.FromSeconds(20);
+        var end = TimeSpan.FromSeconds(100);
+        var visits = Steady(shares, arrivalsPerSecond: 1.5 * replicas * Slots, end, seed: 1);
+
+        var served = new SharedReplicas([.. shares.Select(_ => true)], replicas, Slots).Serve(visits);
+
+        double[] slotSeconds = [.. shares.Select((_, gateway) => served.Where(one => one.Visit.Gateway == gateway)
+            .Sum(one => Math.Max(0, (Min(one.EndedAt, end) - Max(one.StartedAt, begin)).TotalSeconds)))];
+        double[] backlogSeconds = [.. shares.Select((_, gateway) => served.Where(one => one.Visit.Gateway == gateway)
+            .Sum(one => Math.Max(0, (Min(one.StartedAt, end) - Max(one.Visit.At, begin)).TotalSeconds)))];
+        Assert.InRange(slotSeconds.Sum(), 0.98 * replicas * Slots * (end - begin).TotalSeconds, replicas * Slots * (end - begin).TotalSeconds);
+        for (var gateway = 0; gateway < shares.Length; gateway++)
+        {
+            var due = slotSeconds.Sum() * backlogSeconds[gateway] / backlogSeconds.Sum();
+            Assert.InRange(slotSeconds[gateway], 0.9 * due, 1.1 * due);
+        }
+    }
+
+    /// <summary>Slots that are kept for a gateway which is gone must not be lost to the others, nor their requests.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void GatewayWithWaitersOnly_Dies_RequestsOfTheOthersAreServedAsIfItHadNotBeen(bool isNoticed)
+    {
+        var dies = TimeSpan.FromSeconds(4);
+        var others = NewRequestsHoldTheSlots(seed: 1).ConvertAll(visit => visit with { Gateway = 0, Hold = Max(visit.Hold, TimeSpan.FromSeconds(5)) });
+        // They come when all slots are held for seconds: none of them gets one.
+        List<Visit> lost = [.. Enumerable.Range(0, 40).Select(i => new Visit(TimeSpan.FromMilliseconds(3000 + i), 1, TimeSpan.FromSeconds(1)))];
+        var world = new SharedReplicas([true, true, true], replicas: 1, Slots);
+        world.Kill(gateway: 1, dies, isNoticed);
+
+        var served = world.Serve([.. others, .. lost], lost.Count);
+
+        var alone = new SharedReplicas([true, true, true], replicas: 1, Slots).Serve(others);
+        Assert.DoesNotContain(served, one => one.Visit.Gateway == 1);
+        Assert.Equal(others.Count, served.Count);
+        Assert.Equal(0, world.Left);
+        Assert.InRange(served[^1].StartedAt, alone[^1].StartedAt, 1.02 * alone[^1].StartedAt);
+    }
+
     /// <summary>The table of docs/measurements/admission.md; run by hand, with <c>--explicit only</c>.</summary>
     [Fact(Explicit = true)]
     public void Table()
@@ -113,6 +162,25 @@ public sealed class FairnessTests
             visits.Add(new Visit(at, random.Next(gateways), Exponential(random, 1)));
         return visits;
     }
+
+    /// <summary>Requests that come evenly, each to the gateway that has the least for its share.</summary>
+    private static List<Visit> Steady(int[] shares, double arrivalsPerSecond, TimeSpan until, int seed)
+    {
+        var random = new Random(seed);
+        var visits = new List<Visit>();
+        var sent = new int[shares.Length];
+        for (var at = TimeSpan.Zero; at < until; at += TimeSpan.FromSeconds(1 / arrivalsPerSecond))
+        {
+            var gateway = Enumerable.Range(0, shares.Length).MinBy(index => (sent[index] + 1.0) / shares[index]);
+            sent[gateway]++;
+            visits.Add(new Visit(at, gateway, TimeSpan.FromSeconds(0.5 + random.NextDouble())));
+        }
+        return visits;
+    }
+
+    private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
+
+    private static TimeSpan Max(TimeSpan left, TimeSpan right) => left > right ? left : right;
 
     private static TimeSpan Exponential(Random random, double meanSeconds) => TimeSpan.FromSeconds(meanSeconds * -Math.Log(1 - random.NextDouble()));
 

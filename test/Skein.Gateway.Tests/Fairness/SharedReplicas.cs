@@ -18,6 +18,8 @@ internal sealed record Visit(TimeSpan At, int Gateway, TimeSpan Hold);
 /// <summary>The outcome of a request.</summary>
 internal sealed record Served(Visit Visit, TimeSpan StartedAt)
 {
+    public TimeSpan EndedAt => StartedAt + Visit.Hold;
+
     public TimeSpan Waited => StartedAt - Visit.At;
 }
 
@@ -73,13 +75,18 @@ internal sealed class SharedReplicas
     /// <summary>Slots in use or kept after the last request; not 0 means a leak.</summary>
     public long Left => _servers.Sum(server => (long)server.Table.Report().Running);
 
+    /// <summary>A gateway process dies. Its waiters are lost; it must not have streams.</summary>
+    /// <param name="isNoticed">Its connections break. Otherwise the replicas hear nothing from it any more.</param>
+    public void Kill(int gateway, TimeSpan at, bool isNoticed) => At(at, () => _fronts[gateway].Die(isNoticed));
+
     /// <summary>Serves all visits.</summary>
+    /// <param name="lost">How many of them are lost with their gateway.</param>
     /// <returns>In the order in which they got a slot.</returns>
-    public IReadOnlyList<Served> Serve(IReadOnlyCollection<Visit> visits)
+    public IReadOnlyList<Served> Serve(IReadOnlyCollection<Visit> visits, int lost = 0)
     {
         foreach (var visit in visits)
             At(visit.At, () => _fronts[visit.Gateway].Ask(Request(visit), visit));
-        while (_served.Count < visits.Count)
+        while (_served.Count < visits.Count - lost)
             Step();
         var over = _now + visits.Max(visit => visit.Hold) + TimeSpan.FromSeconds(1);
         while (_now < over)
@@ -152,6 +159,8 @@ internal sealed class SharedReplicas
         private readonly FleetSnapshot _snapshot;
         private readonly TimeSpan[] _taken;
         private readonly Dictionary<Waiter, Visit> _waiting = [];
+        private readonly List<Action<uint>> _listeners = [];
+        private bool _isDead;
 
         public Front(SharedReplicas world, int index, bool knowsOffers, ulong seed)
         {
@@ -168,14 +177,24 @@ internal sealed class SharedReplicas
             for (var i = 0; knowsOffers && i < world._servers.Length; i++)
             {
                 var server = i;
-                world._servers[i].Table.Listen(_name, number => Offered(server, number));
+                _listeners.Add(number => Offered(server, number));
+                world._servers[i].Table.Listen(_name, _listeners[i]);
             }
         }
 
         public (int Running, TimeSpan At)[] Beacons { get; }
 
+        public void Die(bool isNoticed)
+        {
+            _isDead = true;
+            for (var i = 0; isNoticed && i < _listeners.Count; i++)
+                _world._servers[i].Table.StopListening(_name, _listeners[i]);
+        }
+
         public void Ask(AdmissionRequest request, Visit visit)
         {
+            if (_isDead)
+                return;
             Dispatch();
             if (_core.TryReserve(request, _world._now) is { } slot)
                 Start(slot, request, visit);
@@ -197,7 +216,7 @@ internal sealed class SharedReplicas
 
         public void Dispatch()
         {
-            if (_core.Waiting == 0)
+            if (_core.Waiting == 0 || _isDead)
                 return;
             var grants = new List<(Waiter Waiter, Reservation Slot)>();
             _core.Dispatch(_world._now, grants);
@@ -222,6 +241,10 @@ internal sealed class SharedReplicas
         private void Offered(int index, uint number)
         {
             _world.Offers++;
+            // The clock stops at the end of the offer.
+            _world.After(SlotOffers.Lifetime, () => { });
+            if (_isDead)
+                return;
             _world.After(OneWay, () =>
             {
                 _snapshot.Replicas[index].Offer();
@@ -231,8 +254,6 @@ internal sealed class SharedReplicas
                 _world.Declined++;
                 _world.After(OneWay, () => _world._servers[index].Table.Decline(_name, number));
             });
-            // The clock stops at the end of the offer.
-            _world.After(SlotOffers.Lifetime, () => { });
         }
 
         private void Start(Reservation slot, AdmissionRequest request, Visit visit)

@@ -9,7 +9,7 @@ public sealed class ApiKeyRingTests
     [Fact]
     public void Parse_WhatToJsonWrote_IsTheSame()
     {
-        var key = new ApiKey { Name = "alice", Hash = Hash, Admin = true, Models = ["m"], RequestsPerMinute = 5, TokensPerMinute = 6, TokensPerDay = 7, Streams = 8 };
+        var key = new ApiKey { Name = "alice", Hash = Hash, Admin = true, Models = ["m"], RequestsPerMinute = 5, TokensPerMinute = 6, TokensPerDay = 7, Streams = 8, MaxPriority = 0 };
 
         var read = ApiKeyRing.Parse(new ApiKeyRing([key]).ToJson());
 
@@ -33,6 +33,7 @@ public sealed class ApiKeyRingTests
     [InlineData("""{"keys":[{"name":"a b","hash":"HASH"}]}""", "name 'a b' is not allowed; allowed: 1 to 64 letters")]
     [InlineData("""{"keys":[{"name":"a","hash":"secret"}]}""", "hash of key 'a' is not allowed; allowed: 64 lower-case hex digits")]
     [InlineData("""{"keys":[{"name":"a","hash":"HASH","streams":0}]}""", "streams of key 'a' is 0; allowed: 1 to 100000")]
+    [InlineData("""{"keys":[{"name":"a","hash":"HASH","maxPriority":-9}]}""", "maxPriority of key 'a' is -9; allowed: -8 to 8, or absent")]
     [InlineData("""{"keys":[{"name":"a","hash":"HASH"},{"name":"b","hash":"HASH"}]}""", "the keys 'a' and 'b' have the same secret")]
     [InlineData("""{"keys":[{"name":"a","hash":"HASH","limit":3}]}""", "is not allowed: The JSON property 'limit'")]
     [InlineData("""{"keys":[{"name":"a"}]}""", "missing required properties including: 'hash'")]

@@ -49,6 +49,30 @@ public sealed class KeyMeterTests
         Assert.Null(meter.Begin("m"));
     }
 
+    /// <summary>A client whose connection broke comes back for the answer that holds its only stream.</summary>
+    [Fact]
+    public void Join_AllStreamsAndTokensUsed_IsAdmittedAsARequest()
+    {
+        var meter = Meter(key => key with { Streams = 1, TokensPerMinute = 10, RequestsPerMinute = 2, Models = ["m"] });
+        Assert.Null(meter.Begin("m"));
+        meter.Charge(20);
+
+        Assert.Null(meter.Join("m"));
+
+        Assert.Equal((1, 2L, 20L), (meter.Read().Running, meter.Read().Requests, meter.Read().Tokens));
+        Assert.StartsWith("this API key has used its 2 requests per minute", meter.Join("m")!.Message, StringComparison.Ordinal);
+        Assert.Null(meter.Join("other")!.RetryAfter);
+    }
+
+    [Theory]
+    [InlineData(null, -8, -8)]
+    [InlineData(-2, -8, -2)]
+    [InlineData(-2, -2, -2)]
+    [InlineData(-2, 5, 5)]
+    [InlineData(3, 0, 3)]
+    public void PriorityOf_ClassAboveTheKeys_IsTheKeys(int? most, int asked, int expected) =>
+        Assert.Equal(expected, Key(key => key with { MaxPriority = most }).PriorityOf(asked));
+
     [Fact]
     public void Begin_ModelOfAnother_IsRefusedForGood()
     {

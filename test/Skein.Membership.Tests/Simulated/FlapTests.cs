@@ -77,6 +77,37 @@ public sealed class FlapTests
             world.RunUntil(() => next.Core.Phase == CorePhase.Active && world.Agree(), 2 * world.Options.ProbePeriod), "the new generation is not seen");
     }
 
+    /// <summary>A firewall answered connections by a reset while datagrams passed: 11 flaps in 25 s.</summary>
+    [Theory]
+    [MemberData(nameof(Groups))]
+    public void ConnectionsRefusedWhileDatagramsPass_NobodyIsSuspectedOrDead(int members, ulong seed)
+    {
+        var world = Form(members, seed);
+
+        world.Members[1].RefusesStreams = true;
+        world.RunFor(60 * Second);
+
+        Assert.All(world.Members, viewer => Assert.DoesNotContain(viewer.Events, e => e.What is CoreEvent.Died or CoreEvent.Suspected));
+        Assert.True(world.Agree());
+    }
+
+    /// <summary>A slow process answers later than its host refuses the connection.</summary>
+    [Theory]
+    [MemberData(nameof(Groups))]
+    public void ConnectionsRefusedBeforeASlowProcess_GoesAtMostOnce(int members, ulong seed)
+    {
+        var world = Form(members, seed);
+        var slow = world.Members[1];
+        slow.HandlingTime = TimeSpan.FromMilliseconds(30);
+
+        slow.RefusesStreams = true;
+        world.RunFor(60 * Second);
+
+        Assert.All(world.Members, viewer => Assert.InRange(viewer.Events.Count(e => e.What == CoreEvent.Died), 0, 1));
+        Assert.All(world.Members, viewer => Assert.DoesNotContain(viewer.Events, e => e.What is CoreEvent.Died or CoreEvent.Suspected && e.At > 15 * Second));
+        Assert.True(world.Agree());
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(6)]

@@ -27,6 +27,42 @@ public sealed class BranchCoreTests
         Assert.Equal($"an answer counted in {second} that was counted in {first}", violation);
     }
 
+    public static TheoryData<GenerateFrame, string> Lies => new()
+    {
+        { new() { Count = 4_000_000_000 }, "4000000000 tokens in one frame" },
+        { new() { Count = 4 }, "5 tokens of at most 4" },
+        { new() { Finish = new Finish { Reason = FinishReason.Stop, Usage = new Usage { CompletionTokens = 4_000_000_000 } } }, "a usage of 0 and 4000000000 tokens" },
+        { new() { Finish = new Finish { Reason = FinishReason.Stop, Usage = new Usage { PromptTokens = 4_000_000_000 } } }, "a usage of 4000000000 and 0 tokens" },
+    };
+
+    /// <summary>A negative index, answers without an end, and keys that were charged for billions of tokens.</summary>
+    [Theory]
+    [MemberData(nameof(Lies))]
+    public void Accept_MoreTokensThanThereCanBe_IsAViolationAndTheAnswerGoesOnElsewhere(GenerateFrame lie, string expected)
+    {
+        var core = new BranchCore(new GenerateRequest { MaxTokens = 4 }, default, new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
+        Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = 1, Count = 1, TokenIds = { 7 } }, out _));
+        (lie.Attempt, lie.FirstIndex) = (1, 1);
+
+        Assert.Equal(FrameVerdict.Violation, core.Accept(lie, out var violation));
+
+        Assert.Equal(expected, violation);
+        Assert.Null(core.Lost(new ReplicaId("a", 1), Fault.ProtocolError));
+        Assert.Equal((1, 1u), (core.NextIndex, core.BeginAttempt().Resume.NextIndex));
+    }
+
+    [Fact]
+    public void Accept_PromptOfBillions_IsAViolation()
+    {
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
+        core.BeginAttempt();
+
+        Assert.Equal(FrameVerdict.Violation, core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { PromptTokens = 4_000_000_000 } }, out var violation));
+        Assert.Equal("a prompt of 4000000000 tokens", violation);
+    }
+
     /// <summary>A reasoning is structured deltas without text: an engine that goes on from the text would refuse, on every replica.</summary>
     [Fact]
     public void BeginAttempt_TextTierWithoutAnyTextYet_GeneratesTheAnswerAgainUntilThereIsSome()

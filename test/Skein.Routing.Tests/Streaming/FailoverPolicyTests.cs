@@ -47,45 +47,123 @@ public sealed class FailoverPolicyTests
     {
         using var gateway = Lost(tier, 5);
 
+        var request = Request(FailoverPolicy.BestEffort);
+        request.Sampling.Temperature = 0;
+        await using var session = gateway.Sessions.Start(request);
+        await Received.AllAsync(session);
+
+        Assert.Equal([0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
+    }
+
+    /// <summary>The engine's random numbers begin anew when it continues from ids. Made again, the answer is the same.</summary>
+    [Fact]
+    public async Task Session_ClientChoseTheSeed_IsGeneratedAgainAndEqual()
+    {
+        using var gateway = Lost(ResumeTier.Tokens, 5);
+
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        var received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Equal([0, 0], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
+    }
+
+    [Fact]
+    public async Task Session_GatewayDrewTheSeed_IsResumedFromTheJournal()
+    {
+        using var gateway = Lost(ResumeTier.Tokens, 5);
+        var request = Request(FailoverPolicy.BestEffort);
+        request.Sampling = null;
+
+        await using var session = gateway.Sessions.Start(request);
         await Received.AllAsync(session);
 
         Assert.Equal([0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
     }
 
     [Fact]
-    public async Task Session_MadeAgainIsAnotherAnswer_EndsInAnErrorAndNotInAnotherAnswer()
+    public async Task Session_SeededAnswerComesOutOtherwise_IsContinuedFromTheJournal()
+    {
+        using var gateway = Lost(ResumeTier.Tokens, 5);
+        gateway.Link.SeedDrift = 1;
+
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        var received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(Tokens, received.Ids.Count);
+        Assert.StartsWith(ScriptedLink.TextOf(7, 5), received.Text, StringComparison.Ordinal);
+        Assert.Equal([0, 0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
+    }
+
+    /// <summary>An engine may continue more than it promises, such as an answer in a grammar from its text.</summary>
+    [Fact]
+    public async Task Session_MadeAgainIsAnotherAnswer_IsContinuedIfTheEngineCan()
     {
         using var gateway = Lost(ResumeTier.None, 5);
         gateway.Link.SeedDrift = 1;
+        var lastResorts = new List<bool>();
+        gateway.Link.Refuse = (_, request) =>
+        {
+            lastResorts.Add(request.LastResort);
+            return null;
+        };
 
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Unspecified));
+        var received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(Tokens, received.Ids.Count);
+        Assert.Equal([false, false, true], lastResorts);
+        Assert.Equal([0, 0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
+    }
+
+    [Theory]
+    [InlineData(FailoverPolicy.Exact, 2)]
+    [InlineData(FailoverPolicy.BestEffort, 3)]
+    public async Task Session_MadeAgainIsAnotherAnswer_EndsInAnErrorAndNotInAnotherAnswer(FailoverPolicy policy, int attempts)
+    {
+        using var gateway = Lost(ResumeTier.None, 5);
+        gateway.Link.SeedDrift = 1;
+        gateway.Link.GivesIds = false;
+        var asked = 1;
+        gateway.Link.Refuse = (_, request) =>
+        {
+            asked = Math.Max(asked, (int)request.Attempt);
+            return request.Resume is null ? null : new FaultException(Fault.ResumeRefused, "it cannot be continued");
+        };
+
+        await using var session = gateway.Sessions.Start(Request(policy));
         var received = new Received();
         var error = await Assert.ThrowsAsync<FaultException>(() => ReadIntoAsync(session, received));
 
-        Assert.Equal(Fault.StreamLost, error.Fault);
+        Assert.Equal((Fault.StreamLost, attempts), (error.Fault, asked));
         Assert.Contains("after token 5", error.Message, StringComparison.Ordinal);
-        Assert.StartsWith(received.Text, ScriptedLink.TextOf(7, Tokens), StringComparison.Ordinal);
-        Assert.Equal(5, received.Ids.Count);
+        Assert.Equal(ScriptedLink.TextOf(7, 5), received.Text);
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
-    [Fact]
-    public async Task Session_MadeAgainTooSlowly_EndsInAnError()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Session_MadeAgainTooSlowly_IsTriedOnOneOtherReplica(int slowAttempts)
     {
-        using var gateway = Lost(ResumeTier.None, 8, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(2) });
+        using var gateway = Lost(ResumeTier.None, 8, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(2) }, "a", "b", "c");
         var script = gateway.Link.Script;
         gateway.Link.Script = (replica, attempt, at) =>
         {
-            if (attempt == 2)
+            if (attempt > 1 && attempt <= slowAttempts)
                 gateway.Time.Advance(TimeSpan.FromMilliseconds(500));
             return script(replica, attempt, at);
         };
 
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
-        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
+        var received = new Received();
+        var error = await Record.ExceptionAsync(() => ReadIntoAsync(session, received));
 
-        Assert.Contains("more than 2 s", error.Message, StringComparison.Ordinal);
+        Assert.Equal(3, gateway.Link.Attempts.Select(attempt => attempt.Replica).Distinct().Count());
+        if (slowAttempts == 2)
+            Assert.Equal((null, ScriptedLink.TextOf(7, Tokens)), (error, received.Text));
+        else
+            Assert.Contains("more than 2 s", error?.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Five tokens behind a prompt of 270 were lost on a busy server: it took longer to read the prompt than the whole answer may take.</summary>
@@ -144,9 +222,10 @@ public sealed class FailoverPolicyTests
         Assert.Equal(3, gateway.Link.Attempts.Count);
     }
 
-    private static Gateway Lost(ResumeTier tier, int index, StreamingOptions? streaming = null)
+    private static Gateway Lost(ResumeTier tier, int index, StreamingOptions? streaming = null, params string[] replicas)
     {
-        var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")), streaming: streaming);
+        var names = replicas.Length == 0 ? ["a", "b"] : replicas;
+        var gateway = new Gateway(new StaticFleet([.. names.Select(name => Replica(name))]), streaming: streaming);
         gateway.Link.Tier = tier;
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == index ? Act.BreakConnection : Act.Answer;
         return gateway;

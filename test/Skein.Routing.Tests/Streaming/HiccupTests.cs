@@ -207,7 +207,9 @@ public sealed class HiccupTests
             return request.Resume is null ? null : new FaultException(Fault.ResumeRefused, "the answer passed its end token");
         };
 
-        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var asked = Gateway.Request(Tokens);
+        asked.Sampling.Temperature = 0;
+        await using var session = gateway.Sessions.Start(asked);
         var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);

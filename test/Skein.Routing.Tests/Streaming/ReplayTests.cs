@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -104,14 +105,72 @@ public sealed class ReplayTests
         Assert.Equal((2u, "other"), (first.FirstIndex, first.Text.ToStringUtf8()));
     }
 
+    /// <summary>One engine held back the beginning of a mark, the other did not.</summary>
+    [Fact]
+    public void Take_TextComesEarlierThanBefore_WaitsForTheFirstNewToken()
+    {
+        var replay = new Replay(JournalOf(Ids("a", 1), Ids("", 2)));
+
+        var early = Ids("a<", 1);
+        var known = Ids("b", 2);
+        known.FirstIndex = 1;
+        Assert.Null(replay.Take(early));
+        Assert.True(replay.IsBehind);
+        Assert.Null(replay.Take(known));
+
+        Assert.False(replay.IsBehind);
+        Assert.Equal(("", "<b"), (early.Text.ToStringUtf8(), known.Text.ToStringUtf8()));
+        Assert.Equal((2u, 0u), (known.FirstIndex, known.Count));
+    }
+
+    [Fact]
+    public void Take_IdThatTheEngineDidNotTell_IsNoDifference()
+    {
+        var replay = new Replay(JournalOf(Ids("a", 1, UnknownToken.Id), Ids("b", 3)));
+
+        Assert.Null(replay.Take(Ids("ab", UnknownToken.Id, 2, 3)));
+    }
+
+    /// <summary>Reasoning in other pieces, and a call whose id is another one each time.</summary>
+    [Fact]
+    public void Take_StreamedCallInOtherPieces_LeavesWhatIsNewUnderTheClientsId()
+    {
+        GenerateFrame Delta(uint index, string json) => new() { FirstIndex = index, Count = 1, RawDelta = ByteString.CopyFromUtf8(json) };
+        var replay = new Replay(JournalOf(
+            Delta(0, """{"reasoning":"Hm"}"""),
+            Delta(1, """{"reasoning":" <ü>"}"""),
+            Delta(2, """{"tool_calls":[{"index":0,"id":"one","type":"function","function":{"name":"f","arguments":"{\"a\""}}]}""")));
+
+        Assert.Null(replay.Take(Delta(0, """{"reasoning":"Hm \u003c\u00fc>"}""")));
+        Assert.True(replay.IsBehind);
+        var across = Delta(1, """{"tool_calls":[{"index":0,"id":"two","type":"function","function":{"name":"f","arguments":"{\"a\": 1"}}]}""");
+        Assert.Null(replay.Take(across));
+
+        Assert.False(replay.IsBehind);
+        Assert.Equal("""{"tool_calls":[{"index":0,"function":{"arguments":": 1"}}]}""", across.RawDelta.ToStringUtf8());
+    }
+
+    [Theory]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"one","function":{"name":"g","arguments":""}}]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"one","function":{"name":"f","arguments":"{\"b"}}]}""")]
+    [InlineData("""{"reasoning":"x"}""")]
+    public void Take_OtherCall_IsFound(string delta)
+    {
+        var replay = new Replay(JournalOf(
+            Ids("", 1), new GenerateFrame
+            {
+                RawDelta = ByteString.CopyFromUtf8("""{"reasoning":"H","tool_calls":[{"index":0,"id":"one","function":{"name":"f","arguments":"{\"a"}}]}"""),
+            }));
+
+        Assert.Equal("its structured deltas differ", replay.Take(new GenerateFrame { Count = 1, RawDelta = ByteString.CopyFromUtf8(delta) }));
+    }
+
     public static TheoryData<string, GenerateFrame> OtherAnswers() => new()
     {
         { "text", Ids("aX", 1, 2) },
         { "ids", Ids("ab", 1, 9) },
         { "an index left out", new GenerateFrame { FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("a") } },
         { "an early end", new GenerateFrame { Finish = new Finish { Reason = FinishReason.Stop } } },
-        { "text before its token", Ids("abc!", 1) },
-        { "structured deltas", new GenerateFrame { Count = 2, TokenIds = { 1, 2 }, Text = ByteString.CopyFromUtf8("ab"), RawDelta = ByteString.CopyFromUtf8("{}") } },
     };
 
     [Theory]

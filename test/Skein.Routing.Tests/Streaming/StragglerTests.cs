@@ -43,6 +43,21 @@ public sealed class StragglerTests
         Assert.Empty(session.Failovers);
     }
 
+    /// <summary>The engine's random numbers begin anew elsewhere: the answer would no longer be that of the client's seed.</summary>
+    [Fact]
+    public async Task Straggler_ClientChoseTheSeed_StreamStays()
+    {
+        using var rig = new HandOverRig { DrainAt = int.MaxValue, CutAt = Tokens };
+        rig.Gateway.Link.Tier = ResumeTier.Tokens;
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
+
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(200));
+        await Received.AllAsync(session);
+
+        Assert.Empty(session.Failovers);
+    }
+
     [Fact]
     public async Task Straggler_FewTokensLeft_StreamStays()
     {

@@ -29,6 +29,7 @@ internal static class AnswerShape
         new("[DONE] after an error", "A stream that ends in an error has no [DONE] and no proper end of the response."),
         new(OverflowCode, "context_length_exceeded where the prompt does not fit: clients recognise it, and servers give the status as the code."),
         new(EmptyContent, "Empty in a stream without text and null in a whole answer, where servers differ."),
+        new("metadata", "SGLang's, in whole answers only: the gateway asks it for streams."),
         new("prompt_token_ids", "Null where nobody asked for ids; as if absent."),
     ];
 

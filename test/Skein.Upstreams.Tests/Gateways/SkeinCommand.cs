@@ -63,6 +63,15 @@ internal sealed class SkeinCommand : IAsyncDisposable
         return await seen.Task;
     }
 
+    /// <summary>Waits for its end and its last lines.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> EndAsync(int seconds)
+    {
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken)
+            .WaitAsync(TimeSpan.FromSeconds(seconds), TimeProvider.System, TestContext.Current.CancellationToken);
+        return _process.ExitCode;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)

@@ -149,6 +149,20 @@ internal sealed class TestGateway : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits, for at most 15 s, until these servers were tried and have a resume tier.</summary>
+    public async Task WhenTierAsync(string tier, params string[] names)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(15), TimeProvider.System);
+        foreach (var name in names)
+        {
+            while ((await StatusAsync(name)).GetProperty("tier").GetString() != tier)
+            {
+                Assert.False(deadline.IsCancellationRequested, $"{name} does not have the tier {tier} after 15 s\n{Log}");
+                await Task.Yield();
+            }
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         using var atOnce = new CancellationTokenSource();

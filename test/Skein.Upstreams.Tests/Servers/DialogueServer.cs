@@ -22,11 +22,16 @@ internal sealed class DialogueServer : IAsyncDisposable
     private Dialogue? _current;
     private int _branches = -1;
 
-    public DialogueServer(string name)
+    /// <param name="name">Folder of the recordings.</param>
+    /// <param name="parsesReasoning">Whether it was started with a parser of reasoning, as for some of the recordings.</param>
+    public DialogueServer(string name, bool parsesReasoning = false)
     {
         _dialogues = Dialogue.Read(name);
+        Rules = RecordedRules.Of(name, parsesReasoning);
         Server = new ScriptedServer { Everything = AnswerAsync };
         Server.On("/v1/models", AnswerAsync).On("/health", AnswerAsync);
+        if (parsesReasoning && Rules is SgLangRules)
+            Server.On("/model_info", Answers.Json($$"""{"model_path":"/models/tiny-v1","is_generation":true,"reasoning_parser":"{{SgLangServer.Parser}}"}"""));
     }
 
     public ScriptedServer Server { get; }
@@ -35,8 +40,15 @@ internal sealed class DialogueServer : IAsyncDisposable
     public Dialogue? Current
     {
         get => _current;
-        set => (_current, _branches) = (value, -1);
+        set
+        {
+            (_current, _branches) = (value, -1);
+            Rules?.Current = value;
+        }
     }
+
+    /// <summary>What it does beside the recordings; null: nothing.</summary>
+    public RecordedRules? Rules { get; }
 
     /// <summary>Requests since the last call that no recording fits, and which one was taken instead.</summary>
     public IReadOnlyList<string> TakeNotes()
@@ -53,6 +65,8 @@ internal sealed class DialogueServer : IAsyncDisposable
 
     private async Task<Ending> AnswerAsync(Exchange exchange)
     {
+        if (Rules is { } rules && await rules.TryAnswerAsync(exchange) is { } ending)
+            return ending;
         var dialogue = Find(exchange.Request);
         if (dialogue is null)
         {
@@ -97,21 +111,13 @@ internal sealed class DialogueServer : IAsyncDisposable
         if (Current is { } batch && batch.Path == request.Path && !request.Body.Contains("return_token", StringComparison.Ordinal)
             && PromptsOf(batch)?.Any(prompt => JsonNode.DeepEquals(prompt, asked?["prompt"])) == true)
             return batch;
-        if (request.Body.Contains("\"return_token_ids\":true", StringComparison.Ordinal)
-            && Current is { Status: 200, IsStreamed: false } whole && AsIds(whole, request) is { } withIds)
-            return withIds;
         if (Current is { } current && current.Method == request.Method && current.Path == request.Path && IsSame(current, request, asked))
             return current;
         var candidates = _dialogues.Where(
             dialogue => dialogue.Method == request.Method && dialogue.Path == request.Path && !IsOfAnotherState(dialogue)).ToList();
         if (candidates.Find(dialogue => IsSame(dialogue, request, asked)) is { } same)
             return same;
-        if (Current is { Status: 200 } && asked?["prompt"] is JsonArray && AsIds(Current, request) is { } byIds)
-        {
-            _notes.Enqueue($"the text of {Current.Name} is answered with invented token ids");
-            return byIds;
-        }
-        if (request.IsGeneration && Current is { } wanted && (wanted.Path == request.Path || (wanted.Status >= 400 && asked?["prompt"] is JsonArray)))
+        if (request.IsGeneration && Current is { } wanted && (wanted.Path == request.Path || (wanted.Status >= 400 && (asked?["prompt"] ?? asked?["input_ids"]) is JsonArray)))
         {
             _notes.Enqueue($"the answer of {wanted.Name} is taken for {request.Path} {Short(request.Body)}");
             return wanted;
@@ -122,12 +128,6 @@ internal sealed class DialogueServer : IAsyncDisposable
         if (nearest is not null)
             _notes.Enqueue($"the nearest of {request.Path} {Short(request.Body)} is {nearest.Name}");
         return nearest;
-    }
-
-    private Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request)
-    {
-        var choices = DialogueStream.CountChoices(DialogueStream.EventsOf(dialogue));
-        return DialogueStream.AsIds(dialogue, request, choices > 1 ? Interlocked.Increment(ref _branches) % choices : 0);
     }
 
     private static string Short(string body) => body.Length > 160 ? body[..160] + "…" : body;
@@ -204,75 +204,6 @@ internal static class DialogueStream
             yield return chunk.ToJsonString();
         }
     }
-
-    /// <summary>
-    /// The text of a chat or a completion as a completion call with token ids answers it: the raw text, before any parser of the server. Ids that were not
-    /// recorded are invented. Null if there is no such call for it.
-    /// </summary>
-    public static Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request, int choice)
-    {
-        if (request.Path != "/v1/completions" || dialogue.Path is not ("/v1/chat/completions" or "/v1/completions"))
-            return null;
-        var chunks = EventsOf(dialogue).Select(data => JsonNode.Parse(data)!.AsObject()).ToList();
-        var choices = chunks.SelectMany(chunk => chunk["choices"] as JsonArray ?? []).OfType<JsonObject>()
-            .Where(said => (said["index"]?.GetValue<int>() ?? 0) == choice).ToList();
-        var reason = choices.Select(said => said["finish_reason"]?.ToString()).LastOrDefault(reason => reason is not null);
-        if (reason is null)
-            return null;
-        var events = new List<string>();
-        var pieces = new List<(string Text, JsonArray? Ids, JsonNode? Logprobs)>();
-        var isReasoning = false;
-        foreach (var part in choices)
-        {
-            var said = part["delta"] as JsonObject ?? part;
-            var reasoning = (said["reasoning"] ?? said["reasoning_content"])?.ToString() ?? "";
-            var text = (said["content"] ?? said["text"])?.ToString() ?? "";
-            var piece = reasoning + (isReasoning && text.Length > 0 ? "</think>" : "") + text;
-            isReasoning = (isReasoning || reasoning.Length > 0) && text.Length == 0;
-            var recorded = part["token_ids"] as JsonArray;
-            if (piece.Length > 0)
-                pieces.Add((piece, (JsonArray?)recorded?.DeepClone(), dialogue.Path == request.Path ? part["logprobs"]?.DeepClone() : null));
-            else if (recorded is { Count: > 0 } && pieces is [.., var last])
-                pieces[^1] = last with { Ids = [.. (last.Ids ?? []).Concat(recorded).Select(id => id?.DeepClone())] };
-        }
-        // The usage of several choices is that of all.
-        var counted = ChoicesAsked(dialogue.Asked) > 1 ? null : chunks.Select(chunk => chunk["usage"]).LastOrDefault(usage => usage is JsonObject);
-        var tokens = Math.Max(pieces.Count, counted?["completion_tokens"]?.GetValue<int>() ?? 0);
-        var prompt = choices.Select(said => said["prompt_token_ids"]).FirstOrDefault(ids => ids is JsonArray);
-        for (var i = 0; i < pieces.Count; i++)
-        {
-            // An id for each piece, and the last one has those that are left.
-            var last = i == pieces.Count - 1 ? tokens : i + 1;
-            var ids = pieces[i].Ids ?? [.. Enumerable.Range(i, last - i).Select(id => (JsonNode)(1_000 + id))];
-            events.Add(Piece(pieces[i].Text, ids, pieces[i].Logprobs, i == 0 ? prompt?.DeepClone() : null));
-        }
-        events.Add(End(reason, MembersOf(chunks)));
-        if (counted is not null)
-            events.Add(new JsonObject { ["choices"] = new JsonArray(), ["usage"] = counted.DeepClone() }.ToJsonString());
-        var body = string.Concat(events.Append("[DONE]").Select(data => $"data: {data}\n\n"));
-        var answer =
-            $"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
-        return dialogue with { Answer = Encoding.UTF8.GetBytes(answer) };
-    }
-
-    private static string Piece(string text, JsonArray ids, JsonNode? logprobs, JsonNode? prompt) => Event(new JsonObject
-    {
-        ["index"] = 0, ["text"] = text, ["logprobs"] = logprobs, ["finish_reason"] = null, ["token_ids"] = ids, ["prompt_token_ids"] = prompt,
-    }).ToJsonString();
-
-    private static string End(string reason, IEnumerable<KeyValuePair<string, JsonNode?>> members)
-    {
-        var chunk = Event(new JsonObject { ["index"] = 0, ["text"] = "", ["logprobs"] = null, ["finish_reason"] = reason, ["token_ids"] = new JsonArray() });
-        foreach (var (name, value) in members)
-            chunk[name] = value?.DeepClone();
-        return chunk.ToJsonString();
-    }
-
-    private static JsonObject Event(JsonObject choice) => new() { ["id"] = "cmpl-ids", ["object"] = "text_completion", ["choices"] = new JsonArray(choice) };
-
-    /// <summary>What the events of an answer have beside its choices, such as the server's fingerprint.</summary>
-    private static IEnumerable<KeyValuePair<string, JsonNode?>> MembersOf(IEnumerable<JsonObject> chunks) => chunks.SelectMany(chunk => chunk)
-        .Where(member => member.Value is not null && member.Key is not ("id" or "object" or "created" or "model" or "choices" or "usage"));
 
     private static IEnumerable<string> Of(JsonObject whole)
     {

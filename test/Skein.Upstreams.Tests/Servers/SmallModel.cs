@@ -19,7 +19,8 @@ internal static class SmallModel
     public static Task<Ending> RestartAsync(Exchange exchange) => AnswerAsync(exchange, "");
 
     /// <summary>Continues what was delivered as far as it is a part of the text.</summary>
-    public static async Task<Ending> AnswerAsync(Exchange exchange, string delivered)
+    /// <param name="pace">Time before each word of a stream.</param>
+    public static async Task<Ending> AnswerAsync(Exchange exchange, string delivered, TimeSpan pace = default)
     {
         var rest = Text.StartsWith(delivered, StringComparison.Ordinal) ? Text[delivered.Length..] : Text;
         var limit = LimitOf(exchange.Request);
@@ -39,7 +40,11 @@ internal static class SmallModel
         }
         await exchange.StreamAsync();
         foreach (var word in words)
+        {
+            if (pace > TimeSpan.Zero)
+                await exchange.SilenceAsync(pace);
             await exchange.TextAsync(word);
+        }
         await exchange.FinishAsync(reason);
         if (exchange.Request.Json.TryGetProperty("stream_options", out _))
             await exchange.EventAsync(Events.Usage(usage, isChat));

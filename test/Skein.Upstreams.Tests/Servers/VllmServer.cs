@@ -8,11 +8,6 @@ namespace Skein.Upstreams.Tests.Servers;
 /// </summary>
 internal static class VllmServer
 {
-    private const uint EndId = 2;
-    private const uint AssistantId = 3;
-    private const uint FirstAnswerId = 10;
-    private const uint FirstLetterId = 1_000;
-
     /// <summary>Pieces of the answer. What comes before the mark is reasoning for the server's parser.</summary>
     public static IReadOnlyList<string> Reasoned { get; } =
         ["Let ", "me ", "see", ": ", "a ", "<", "b ", "and ", "so ", "on", ".", "\n", "</think>", "\n\n", .. SmallModel.Words];
@@ -25,49 +20,57 @@ internal static class VllmServer
     /// <param name="dies">Called before each token of a client's answer with its index; true: the connection ends there.</param>
     public static ScriptedServer Start(IReadOnlyList<string> answer, bool parsesReasoning, Func<int, bool>? dies = null)
     {
-        var server = new ScriptedServer(exchange => GenerateAsync(exchange, answer, parsesReasoning, dies));
-        server.GenerateForGateway = exchange => GenerateAsync(exchange, answer, parsesReasoning, dies: null);
+        var model = new TokenModel(answer);
+        var server = new ScriptedServer(exchange => GenerateAsync(exchange, model, parsesReasoning ? "reasoning" : null, dies));
+        server.GenerateForGateway = exchange => GenerateAsync(exchange, model, parsesReasoning ? "reasoning" : null, dies: null);
         return server
             .On("/version", Answers.Json("""{"version":"0.32.0"}"""))
             .On("/v1/models", Answers.Json(Json(new { data = new[] { new { id = ScriptedServer.Model, owned_by = "vllm", root = "org/story", max_model_len = 4096 } } })))
-            .On("/tokenize", exchange => Answers.Json(Json(new { tokens = PromptOf(exchange.Request, answer) }))(exchange))
-            .On("/detokenize", exchange =>
-                Answers.Json(Json(new { prompt = string.Concat(IdsOf(exchange.Request.Json, "tokens").Select(id => TextOf(id, answer))) }))(exchange));
+            .On("/tokenize", exchange => Answers.Json(Json(new { tokens = model.PromptOf(exchange.Request.Json) }))(exchange))
+            .On("/detokenize", exchange => Answers.Json(Json(new { prompt = model.TextOf(TokenModel.IdsIn(exchange.Request.Json, "tokens")) }))(exchange));
     }
 
-    private static async Task<Ending> GenerateAsync(Exchange exchange, IReadOnlyList<string> answer, bool parsesReasoning, Func<int, bool>? dies)
+    /// <summary>Answers the chat and the completion call.</summary>
+    /// <param name="reasoning">Name of the member with the reasoning; null: reasoning is not divided.</param>
+    /// <param name="dies">As in <see cref="Start"/>.</param>
+    public static async Task<Ending> GenerateAsync(Exchange exchange, TokenModel model, string? reasoning, Func<int, bool>? dies)
     {
         var request = exchange.Request;
-        var prompt = request.Json.TryGetProperty("prompt", out var given) && given.ValueKind == JsonValueKind.Array
-            ? IdsOf(request.Json, "prompt")
-            : PromptOf(request, answer);
-        var said = (int)(prompt.Count - 1 - prompt.LastIndexOf(AssistantId));
-        var limit = request.Json.TryGetProperty("max_tokens", out var most) ? most.GetInt32() : answer.Count + 1;
+        var prompt = model.PromptOf(request.Json);
+        var said = model.SaidIn(prompt);
+        var limit = request.Json.TryGetProperty("max_tokens", out var most) ? most.GetInt32() : int.MaxValue;
         var withIds = request.Json.TryGetProperty("return_token_ids", out var asked) && asked.ValueKind == JsonValueKind.True;
-        var ids = Enumerable.Range(said, Math.Max(0, answer.Count - said)).Select(index => FirstAnswerId + (uint)index).Append(EndId).Take(limit).ToList();
+        var ids = model.After(prompt, limit);
         if (!request.IsStreamed)
         {
-            var whole = string.Concat(ids.Select(id => TextOf(id, answer)));
-            return await Answers.Json(Json(new { choices = new[] { new { index = 0, text = whole, token_ids = ids, finish_reason = "length" } } }))(exchange);
+            var whole = model.TextOf(ids);
+            return request.IsChat
+                ? await Answers.Json(Json(new { choices = new[] { new { index = 0, message = new { role = "assistant", content = whole }, finish_reason = "length" } } }))(exchange)
+                : await Answers.Json(Json(new { choices = new[] { new { index = 0, text = whole, token_ids = ids, finish_reason = "length" } } }))(exchange);
         }
 
         await exchange.StreamAsync();
         if (request.IsChat)
             await exchange.EventAsync(Chunk(true, new { role = "assistant", content = "" }, null, null, withIds ? prompt : null));
-        var isReasoning = parsesReasoning && request.IsChat;
+        var isReasoning = reasoning is not null && request.IsChat;
         for (var i = 0; i < ids.Count; i++)
         {
             if (dies?.Invoke(said + i) == true)
                 return Ending.Close;
 
-            var (id, text) = (ids[i], TextOf(ids[i], answer));
+            var (id, text) = (ids[i], model.TextOf(ids[i]));
             var isMark = isReasoning && text == "</think>";
             var isLast = i == ids.Count - 1;
-            object? delta = !request.IsChat ? text : isMark || id == EndId ? new { } : isReasoning ? new { reasoning = text } : new { content = text };
+            object? delta = !request.IsChat ? text
+                : isMark || id == TokenModel.EndId ? new { }
+                : new Dictionary<string, string> { [isReasoning ? reasoning! : "content"] = text };
             isReasoning &= !isMark;
             // Without ids, a delta that has nothing is not sent.
             if (withIds || !isMark || isLast)
-                await exchange.EventAsync(Chunk(request.IsChat, delta, withIds ? [id] : null, isLast ? id == EndId ? "stop" : "length" : null, null));
+            {
+                var reason = isLast ? id == TokenModel.EndId ? "stop" : "length" : null;
+                await exchange.EventAsync(Chunk(request.IsChat, delta, withIds ? [id] : null, reason, null));
+            }
         }
 
         var usage = new { prompt_tokens = prompt.Count, completion_tokens = ids.Count, total_tokens = prompt.Count + ids.Count };
@@ -81,45 +84,6 @@ internal static class VllmServer
         var mark = text.IndexOf("</think>", StringComparison.Ordinal);
         return (text[..mark], text[(mark + "</think>".Length)..]);
     }
-
-    // A letter is a token, and so is the beginning of an answer.
-    private static List<uint> PromptOf(ScriptedRequest request, IReadOnlyList<string> answer)
-    {
-        if (!request.Json.TryGetProperty("messages", out var messages))
-            return [.. Letters(request.Json.GetProperty("prompt").GetString()!), AssistantId];
-
-        List<uint> ids = [];
-        foreach (var message in messages.EnumerateArray())
-        {
-            var isAnswer = message.GetProperty("role").GetString() == "assistant";
-            ids.AddRange(isAnswer ? [AssistantId] : []);
-            ids.AddRange(message.TryGetProperty("reasoning", out var reasoning) ? Letters($"<think>\n{reasoning.GetString()}\n</think>\n\n") : []);
-            ids.AddRange(Letters(message.GetProperty("content").GetString()!));
-        }
-
-        // A last message of the assistant starts a new turn unless the request says otherwise.
-        var continues = request.Json.TryGetProperty("continue_final_message", out var flag) && flag.ValueKind == JsonValueKind.True;
-        return continues ? Continued(ids, answer) : [.. ids, AssistantId];
-    }
-
-    private static List<uint> Continued(List<uint> ids, IReadOnlyList<string> answer)
-    {
-        var begin = ids.LastIndexOf(AssistantId) + 1;
-        var said = string.Concat(ids.Skip(begin).Select(id => TextOf(id, answer)));
-        var count = 0;
-        while (said.Length > 0 && count < answer.Count && said.StartsWith(answer[count], StringComparison.Ordinal))
-            said = said[answer[count++].Length..];
-        return [.. ids.Take(begin), .. Enumerable.Range(0, count).Select(index => FirstAnswerId + (uint)index)];
-    }
-
-    private static IEnumerable<uint> Letters(string text) => text.Select(letter => FirstLetterId + letter);
-
-    private static string TextOf(uint id, IReadOnlyList<string> answer) =>
-        id >= FirstLetterId ? ((char)(id - FirstLetterId)).ToString()
-        : id >= FirstAnswerId && id < FirstAnswerId + answer.Count ? answer[(int)(id - FirstAnswerId)]
-        : "";
-
-    private static List<uint> IdsOf(JsonElement json, string name) => [.. json.GetProperty(name).EnumerateArray().Select(id => id.GetUInt32())];
 
     private static string Chunk(bool isChat, object? delta, uint[]? ids, string? reason, List<uint>? prompt) => isChat
         ? Json(new

@@ -23,6 +23,11 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override bool TrimsReasoning => true;
 
+    public override bool BindsCalls => true;
+
+    // It feeds the beginning of the answer to the grammar, if the template writes the beginning as it is.
+    public override bool MayContinueFormats => true;
+
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
         if (await http.FindAsync("props", cancellationToken) is not { } props || props.Whole("total_slots") is not { } slots)

@@ -66,6 +66,19 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         }
     }
 
+    /// <param name="tokens">Most tokens; null: the server's limit.</param>
+    public static ReadOnlyMemory<byte> BodyOf(GenerateRequest request, IEnumerable<uint> prompt, int? tokens, bool isStream)
+    {
+        var body = new RequestJson()
+            .Ids("prompt", prompt).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
+            .LlamaCppSampling(request.Sampling);
+        if (request.HasLogprobs)
+            body.Whole("n_probs", Math.Max(1, request.Logprobs));
+
+        // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
+        return body.Extra(request.Extra.Where(member => member.Name != "stop")).ToBytes();
+    }
+
     private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };
 
     private IReadOnlyList<TokenLogprob> LogprobsOf(JsonElement data) =>
@@ -77,17 +90,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         return step;
     }
 
-    private ReadOnlyMemory<byte> Body(int? tokens, bool isStream)
-    {
-        var body = new RequestJson()
-            .Ids("prompt", _ids).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
-            .LlamaCppSampling(call.Request.Sampling);
-        if (call.Request.HasLogprobs)
-            body.Whole("n_probs", Math.Max(1, call.Request.Logprobs));
-
-        // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
-        return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
-    }
+    private ReadOnlyMemory<byte> Body(int? tokens, bool isStream) => BodyOf(call.Request, _ids, tokens, isStream);
 
     // Finds the lost ids from the text of the event. The text includes that of the received id in "next", which is empty at the end of the answer.
     private async ValueTask<IEnumerable<uint>> RecoverAsync(int lost, uint[] next, string content, CancellationToken cancellationToken)

@@ -20,7 +20,16 @@ internal sealed record ContinuationProof(bool IsProven, string Reason)
 /// <param name="Completion">Completions are continued from their text, as the end of the prompt.</param>
 internal sealed record ModelProofs(ContinuationProof Ids, ContinuationProof ChatIds, ContinuationProof Chat, ContinuationProof Completion)
 {
+    /// <summary>Chats with tools are continued from their token ids, up to the beginning of a call.</summary>
+    public ContinuationProof Tools { get; init; } = ContinuationProof.Pending;
+
+    /// <summary>Whether the form of whole tool calls is known, so that they can be read without the server's parser.</summary>
+    public bool ReadsCalls { get; init; }
+
+    /// <summary>Chats whose answer is bound to a format are continued from their text, and the format goes on.</summary>
+    public ContinuationProof Formats { get; init; } = ContinuationProof.Pending;
+
     public static ModelProofs Pending { get; } = Of(ContinuationProof.Pending);
 
-    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all);
+    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all) { Tools = all, Formats = all, ReadsCalls = all.IsProven };
 }

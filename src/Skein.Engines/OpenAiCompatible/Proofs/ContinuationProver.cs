@@ -28,23 +28,29 @@ internal static class ContinuationProver
     /// <param name="isChat">Whether chats are to be continued, or completions.</param>
     /// <param name="takesReasoning">Whether an answer is also continued inside its reasoning.</param>
     /// <param name="other">Another way to the same answers: an answer that differs from it is not used. Null: none.</param>
+    /// <param name="ask">Adds to the questions; null: nothing.</param>
     /// <exception cref="FaultException">The server failed or is too busy: nothing is known.</exception>
     public static async ValueTask<ContinuationProof> ProveAsync(
-        bool isChat, string model, Generate generate, bool takesReasoning = false, Generate? other = null)
+        bool isChat, string model, Generate generate, bool takesReasoning = false, Generate? other = null, Action<GenerateRequest>? ask = null)
     {
         var proof = ContinuationProof.Pending;
         foreach (var text in isChat ? Questions : Texts)
         {
+            var request = isChat ? Chat(model, text) : Completion(model, text);
+            ask?.Invoke(request);
             try
             {
-                if (await ProveAsync(isChat ? Chat(model, text) : Completion(model, text), generate, takesReasoning, other) is { } result)
+                if (await ProveAsync(request, generate, takesReasoning, other) is { } result)
                     return result;
 
                 proof = ContinuationProof.Not("its answers to two questions are too short, or repeat themselves too soon, to show whether it continues them");
             }
             catch (FaultException refusal) when (refusal.Fault == Fault.ResumeRefused || IsRefusal(refusal))
             {
-                return ContinuationProof.Not($"it refuses the call: {Short(refusal.Message)}");
+                proof = ContinuationProof.Not($"it refuses the call: {Short(refusal.Message)}");
+                // The answer to another question may have no tool call.
+                if (ask is null || refusal.Fault != Fault.ResumeRefused)
+                    return proof;
             }
         }
 

@@ -83,8 +83,20 @@ public static partial class EngineCheck
         {
             var whole = await ReadAsync(request);
             tier = whole.Tier;
-            var cut = tier > ResumeTier.None ? whole.CutAt(random) : null;
-            var again = cut is { } at ? await ReadAsync(new GenerateRequest(request) { Resume = at.Journal }) : await ReadAsync(request);
+            // As a gateway does: an answer with a seed of the client's is made again first.
+            var isRepeated = tier == ResumeTier.Tokens && request.Sampling.HasSeed && !ResumeTiers.IsGreedy(request.Sampling);
+            var cut = tier > ResumeTier.None && !isRepeated ? whole.CutAt(random) : null;
+            RecordedAnswer again;
+            try
+            {
+                again = cut is { } at ? await ReadAsync(new GenerateRequest(request) { Resume = at.Journal }) : await ReadAsync(request);
+            }
+            catch (FaultException refusal) when (refusal.Fault == Fault.ResumeRefused && cut is not null)
+            {
+                // As a gateway does: a tool call is made again.
+                (again, cut) = (await ReadAsync(request), null);
+            }
+
             var isEqual = again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) && again.Reason == whole.Reason
                 && WithoutIds(again.OtherDeltas) == WithoutIds(whole.OtherDeltas);
             return (tier, isEqual ? null : cut is null ? "made again it is another answer" : $"after {cut?.Journal.NextIndex} tokens it goes on otherwise");

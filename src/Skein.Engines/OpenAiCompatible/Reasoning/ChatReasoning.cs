@@ -1,3 +1,5 @@
+using Skein.Engines.OpenAiCompatible.Tools;
+
 namespace Skein.Engines.OpenAiCompatible.Reasoning;
 
 /// <summary>How the chats of a model are divided into reasoning and content when they are generated from token ids. Immutable.</summary>
@@ -17,26 +19,32 @@ internal sealed record ChatReasoning(ReasoningForm? Form, bool Trims, bool Follo
     /// <summary>Divides an answer; null: all of its text is content.</summary>
     /// <param name="resume">What the client has; null: nothing.</param>
     /// <param name="promptEnd">Text of the last tokens of the prompt.</param>
+    /// <param name="calls">Looks for tool calls; null: there can be none.</param>
     /// <exception cref="FaultException">It is not known how what the client has was divided.</exception>
-    public SplitAnswer? Split(Resume? resume, string promptEnd)
+    public SplitAnswer? Split(Resume? resume, string promptEnd, ToolCallWatch? calls)
     {
         var delivered = DeliveredReasoning.Of(resume is null ? default : resume.RawDeltas.Span)
-            ?? throw Refused("the client has deltas that are neither text nor reasoning");
+            ?? throw Refused("the client has deltas that are neither text nor reasoning, such as a tool call");
         var content = resume?.Text.ToByteArray() ?? [];
         if (FollowsChatCall && delivered.Text.Length == 0)
-            return content.Length > 0 ? null : throw Refused("nothing shows yet whether the answer begins with a reasoning");
+            return content.Length > 0 ? Undivided() : throw Refused("nothing shows yet whether the answer begins with a reasoning");
 
         if (Form is null)
-            return delivered.Text.Length == 0 ? null : throw Refused("the marks of the model's reasoning are unknown");
+            return delivered.Text.Length == 0 ? Undivided() : throw Refused("the marks of the model's reasoning are unknown");
 
         if (!FollowsChatCall && Form.IsClosedBy(promptEnd))
-            return null;
+            return Undivided();
 
         var opened = FollowsChatCall ? null : Form.OpenedBy(promptEnd);
-        var begin = FollowsChatCall ? ReasoningBegin.MayRepeatTheMark : opened is null ? ReasoningBegin.Before : ReasoningBegin.Behind;
+        var begin = FollowsChatCall ? ReasoningBegin.MayRepeatTheMark
+            : opened is not null ? ReasoningBegin.Behind
+            : Form.BeginsInside ? ReasoningBegin.MayRepeatTheMark
+            : ReasoningBegin.Before;
         var splitter = new ReasoningSplitter(Form, begin, Trims);
         splitter.Append(Encoding.UTF8.GetBytes(opened ?? ""));
-        return new SplitAnswer(splitter, delivered.Member.Length > 0 ? delivered.Member : DeliveredReasoning.Members[0], delivered.Text, content);
+        return new SplitAnswer(splitter, calls, delivered, content);
+
+        SplitAnswer? Undivided() => calls is null ? null : new SplitAnswer(splitter: null, calls, delivered, content);
     }
 
     private static FaultException Refused(string why) => new(Fault.ResumeRefused, $"{why}; allowed: an answer that is generated from its beginning");

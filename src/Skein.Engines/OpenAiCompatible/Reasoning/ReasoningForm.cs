@@ -11,6 +11,12 @@ internal sealed record ReasoningForm(string Open, string Close)
     /// <summary>Likewise for the content.</summary>
     public const string SampleContent = "Cqxz";
 
+    /// <summary>
+    /// Marks that models use, opening and closing ones: of these, a server's parser knows one pair, where templates do not show which.
+    /// </summary>
+    public static IReadOnlyList<ReasoningForm> Usual { get; } =
+        [new("<think>", "</think>"), new("[THINK]", "[/THINK]"), new("◁think▷", "◁/think▷"), new("<seed:think>", "</seed:think>")];
+
     private const int MostMarkCharacters = 64;
 
     /// <summary>White space that the template writes behind <see cref="Open"/>.</summary>
@@ -18,6 +24,9 @@ internal sealed record ReasoningForm(string Open, string Close)
 
     /// <summary>White space that the template writes behind <see cref="Close"/>.</summary>
     public string AfterClose { get; init; } = "";
+
+    /// <summary>Whether the server's parser takes the beginning of every answer for reasoning, with or without the opening mark.</summary>
+    public bool BeginsInside { get; init; }
 
     /// <summary>A chat whose last message has a reasoning, under the names that servers have for it.</summary>
     public static ReadOnlySpan<byte> SampleMessages =>

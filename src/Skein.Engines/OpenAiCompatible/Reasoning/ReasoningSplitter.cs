@@ -60,6 +60,9 @@ internal sealed class ReasoningSplitter
 
     private static ReadOnlySpan<byte> Blanks => " \t\r\n"u8;
 
+    /// <summary>Whether the next text is reasoning, as far as is known.</summary>
+    public bool IsReasoning => _part is Part.BeginOpened or Part.Opened or Part.Reasoning;
+
     /// <summary>Reasoning since the last <see cref="Clear"/>.</summary>
     public ReadOnlySpan<byte> Reasoning => _reasoning.WrittenSpan;
 

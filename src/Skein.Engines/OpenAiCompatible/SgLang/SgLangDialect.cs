@@ -5,9 +5,15 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
 /// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>, and its <c>/tokenize</c>, which renders chats too.</summary>
-internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
+/// <param name="parser">Name of the server's parser of reasoning; null: it was started without one.</param>
+/// <param name="reportsCache">Whether its own calls for chats and completions tell how much of a prompt was cached.</param>
+internal sealed class SgLangDialect(EngineHttp http, string? parser, bool reportsCache) : ITokenDialect
 {
+    private const string ReasoningTokens = "reasoning_tokens";
+
     private readonly ServerTokenizer _tokenizer = new(http);
+
+    public string? StopMember => "matched_stop";
 
     public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
         http,
@@ -19,8 +25,31 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         "output_ids",
         cancellationToken);
 
-    // It renders a last message of the assistant as one of the user. A chat that reasons is recognised by its answer, and goes through the chat call.
-    public ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ReasoningForm?>(null);
+    // Its templates do not show the marks: it renders a last message of the assistant as one of the user. Its parser is asked.
+    public async ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken)
+    {
+        if (parser is null)
+            return null;
+
+        foreach (var form in ReasoningForm.Usual)
+        {
+            var marked = $"{form.Open}{ReasoningForm.SampleReasoning}{form.Close}{ReasoningForm.SampleContent}";
+            if (await DivideAsync(marked, cancellationToken) is (ReasoningForm.SampleReasoning, ReasoningForm.SampleContent))
+            {
+                var (reasoning, _) = await DivideAsync(ReasoningForm.SampleReasoning, cancellationToken);
+                return form with { BeginsInside = reasoning.Length > 0 };
+            }
+        }
+
+        return null;
+    }
+
+    private async ValueTask<(string Reasoning, string Content)> DivideAsync(string text, CancellationToken cancellationToken)
+    {
+        var answer = await http.AskAsync(
+            "separate_reasoning", new RequestJson().Text("text", text).Text("reasoning_parser", parser!).ToBytes(), cancellationToken);
+        return (answer.Text("reasoning_text") ?? "", answer.Text("text") ?? "");
+    }
 
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
         ? _tokenizer.TextAsync(request.Text, model, cancellationToken)
@@ -50,10 +79,17 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
             yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [], end)
             {
                 HasEndToken = isEndToken,
-                CachedTokens = data.Member("meta_info")?.Whole("cached_tokens"),
+                CachedTokens = reportsCache ? data.Member("meta_info")?.Whole("cached_tokens") : null,
+                UsageMembers = UsageOf(data),
+                Choice = isEndToken ? new RequestJson().Whole(StopMember!, (int)ids[^1]).ToBytes() : default,
             };
         }
     }
+
+    // Its calls for ids do not count the reasoning that its parser divides.
+    private ReadOnlyMemory<byte> UsageOf(JsonElement data) => parser is null && data.Member("meta_info")?.Whole(ReasoningTokens) is { } reasoned
+        ? new RequestJson().Whole(ReasoningTokens, reasoned).ToBytes()
+        : default;
 
     private static bool HasEnd(JsonElement data) => FinishOf(data) is not null;
 

@@ -7,6 +7,8 @@ namespace Skein.Engines.OpenAiCompatible.SgLang;
 /// <summary>SGLang: resumes by token ids.</summary>
 internal sealed class SgLangProfile : ServerProfile
 {
+    private const string ParserMember = "reasoning_parser";
+
     private static readonly string[] IdentityMembers = ["version", "dtype", "quantization", "kv_cache_dtype", "tp_size", "attention_backend", "chat_template"];
 
     /// <summary>Members that change nothing in an answer.</summary>
@@ -25,32 +27,41 @@ internal sealed class SgLangProfile : ServerProfile
 
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
-        if (await FindAsync("model_info") is not { } info || info.Text("model_path") is null)
+        if (await FindAsync(http, "model_info", cancellationToken) is not { } info || info.Text("model_path") is null)
             return null;
 
         if (!isDeclared && !await OwnsModelsAsync(http, Name, cancellationToken) && !await SaysItRunsAsync(http, cancellationToken))
             return null;
 
-        var server = await FindAsync("server_info") ?? default;
+        var server = await FindAsync(http, "server_info", cancellationToken) ?? default;
         var identity = string.Join('\n', IdentityMembers.Select(name => server.Member(name)?.GetRawText()).Prepend(info.GetRawText()));
         var facts = await ReadModelsAsync(http, identity, server.Whole("max_running_requests"), cancellationToken);
         var isGenerating = info.Member("is_generation") is not { ValueKind: JsonValueKind.False };
-        return facts with { Models = [.. facts.Models.Select(model => model with { IsGenerating = isGenerating })] };
-
-        // Older versions have these calls under other names.
-        async ValueTask<JsonElement?> FindAsync(string path) =>
-            await http.FindAsync(path, cancellationToken) ?? await http.FindAsync($"get_{path}", cancellationToken);
+        return facts with
+        {
+            Models = [.. facts.Models.Select(model => model with { IsGenerating = isGenerating })],
+            MentionsReasoning = (info.Text(ParserMember) ?? server.Text(ParserMember)) is not null,
+        };
     }
 
-    public override ValueTask<ITokenDialect?> ConnectTokensAsync(
-        EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<ITokenDialect?>(new SgLangDialect(http));
+
+    public override async ValueTask<ITokenDialect?> ConnectTokensAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken)
+    {
+        var server = await FindAsync(http, "server_info", cancellationToken) ?? default;
+        var parser = (await FindAsync(http, "model_info", cancellationToken))?.Text(ParserMember) ?? server.Text(ParserMember);
+        return new SgLangDialect(http, parser, server.Member("enable_cache_report") is { ValueKind: JsonValueKind.True });
+    }
 
     // SGLang's /generate has other names for its members, and the format of its log probabilities is not OpenAI's.
     public override bool TakesTokens(GenerateRequest request) =>
         !request.HasLogprobs && request.Extra.All(member => UnusedMembers.Contains(member.Name) || ResumeTiers.IsAbsent(member));
 
     public override bool EchoesLogprobs => true;
+
+    // Older versions have these calls under other names.
+    private static async ValueTask<JsonElement?> FindAsync(EngineHttp http, string path, CancellationToken cancellationToken) =>
+        await http.FindAsync(path, cancellationToken) ?? await http.FindAsync($"get_{path}", cancellationToken);
 
     private static async ValueTask<bool> SaysItRunsAsync(EngineHttp http, CancellationToken cancellationToken) =>
         await http.FindTextAsync("", cancellationToken) is { } text && Encoding.UTF8.GetString(text).Contains("SGLang", StringComparison.Ordinal);
@@ -63,6 +74,8 @@ internal sealed class SgLangProfile : ServerProfile
         var used = ranks.Select(rank => rank.Number("token_usage")).OfType<double>().ToList();
         return LoadSource.Of(waiting.Count > 0 ? waiting.Sum(count => (double)count) : null, used.Count > 0 ? used.Max() : null);
     }
+
+    public override bool ContinuesLastMessage(GenerateRequest request) => AsksToContinue(request);
 
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
 }

@@ -3,7 +3,10 @@ using Skein.Engines.Text;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
-/// <summary>Turns the deltas of one answer into frames. Tool calls are held back and sent whole in the last frame. Not safe for concurrent use.</summary>
+/// <summary>
+/// Turns the deltas of one answer into frames. Tool calls are held back and sent whole in the last frame, unless the request wants them in pieces. Not safe
+/// for concurrent use.
+/// </summary>
 internal sealed class TextAnswer
 {
     private const string Fingerprint = "system_fingerprint";
@@ -102,7 +105,7 @@ internal sealed class TextAnswer
             _calls.AddOlder(piece);
 
         var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)(delta.Ids?.Length ?? Math.Max(1, delta.Logprobs.Count)));
-        frame.RawDelta = ByteString.CopyFrom(delta.Raw.Span);
+        frame.RawDelta = ByteString.CopyFrom((_request.StreamToolCalls ? delta.RawWithCalls() : delta.Raw).Span);
         frame.TokenIds.Add(delta.Ids ?? []);
         if (delta.Logprobs.Count == frame.Count)
             frame.Logprobs.Add(delta.Logprobs);
@@ -145,7 +148,7 @@ internal sealed class TextAnswer
     {
         var reason = _end.IsEnd ? _end.Reason : FinishReason.Length;
         var frame = AnswerFrames.Finish(_text, _next, reason, IsStopped ? null : _usage, _matchedStop, _end.Word);
-        frame.RawDelta = ByteString.CopyFrom(_calls.ToDelta());
+        frame.RawDelta = _request.StreamToolCalls ? ByteString.Empty : ByteString.CopyFrom(_calls.ToDelta());
         (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_chunk.Span));
         return frame;
     }

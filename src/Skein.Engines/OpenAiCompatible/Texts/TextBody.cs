@@ -7,11 +7,12 @@ internal static class TextBody
 {
     private const string StreamOptionsMember = "stream_options";
 
-    /// <param name="asksForIds">Whether the server is to return the ids of prompt and answer.</param>
-    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model, bool asksForIds = false)
+    /// <param name="tokens">Asks for the ids of the answer; null: they are not needed.</param>
+    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model, IChatTokens? tokens = null)
     {
         var body = new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span);
-        return Of(profile, request, asksForIds ? body.Flag(TextDelta.IdsAsked, true) : body);
+        tokens?.Ask(body, request);
+        return Of(profile, request, body);
     }
 
     /// <summary>The body for an answer that the server does not stream.</summary>
@@ -33,7 +34,7 @@ internal static class TextBody
 
     private static RequestJson Chat(RequestJson body, ServerProfile profile, ChatPrompt chat, GenerateRequest request)
     {
-        body.Raw("messages", Messages(chat, request.Resume)).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span)
+        body.Raw("messages", Messages(chat, request.Resume, profile.ContinuesLastMessage(request))).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span)
             .Raw("response_format", chat.ResponseFormat.Span);
         if (request.HasLogprobs)
             body.Flag("logprobs", true).Whole("top_logprobs", request.Logprobs > 0 ? request.Logprobs : null);
@@ -66,16 +67,47 @@ internal static class TextBody
             : counts;
     }
 
+    /// <summary>A completion as the chat that the server makes of it, with what was delivered as the beginning of the answer.</summary>
+    public static GenerateRequest AsChat(GenerateRequest request)
+    {
+        var question = JsonEncodedText.Encode(request.Text).EncodedUtf8Bytes;
+        var chat = new GenerateRequest(request)
+        {
+            Chat = new ChatPrompt { Messages = ByteString.CopyFrom([.. "[{\"role\":\"user\",\"content\":\""u8, .. question, .. "\"}]"u8]) },
+            Echo = false,
+        };
+        // An echoed prompt is the beginning of the delivered text.
+        if (request.Echo && chat.Resume is { } resume)
+            resume.Text = ByteString.CopyFrom(resume.Text.Span[Encoding.UTF8.GetByteCount(request.Text)..]);
+
+        return chat;
+    }
+
     private static bool IsResumed(GenerateRequest request) => request.Resume is { NextIndex: > 0 };
 
-    private static byte[] Messages(ChatPrompt chat, Resume? resume)
+    private static byte[] Messages(ChatPrompt chat, Resume? resume, bool joins)
     {
         var messages = chat.Messages.Span.TrimEnd(" \t\r\n"u8);
         if (resume is not { NextIndex: > 0 })
             return messages.ToArray();
 
+        if (joins && ChatJson.Read(chat.Messages) is [.., { Role: "assistant", Text: { } begun }])
+            return WithLast(messages, begun + resume.Text.ToStringUtf8());
+
         var answer = JsonEncodedText.Encode(resume.Text.Span).EncodedUtf8Bytes;
         var before = messages[..^1].TrimEnd(" \t\r\n"u8);
         return [.. before, .. (before.EndsWith("["u8) ? ""u8 : ","u8), .. "{\"role\":\"assistant\",\"content\":\""u8, .. answer, .. "\"}]"u8];
+    }
+
+    // Servers take two messages of the assistant for two answers, or refuse them.
+    private static byte[] WithLast(ReadOnlySpan<byte> messages, string content)
+    {
+        var all = JsonElement.Parse(messages).EnumerateArray().ToList();
+        var last = new RequestJson().Text("content", content);
+        foreach (var member in all[^1].EnumerateObject())
+            last.Raw(member.Name, JsonMarshal.GetRawUtf8Value(member.Value));
+
+        var before = all[..^1].SelectMany(message => JsonMarshal.GetRawUtf8Value(message).ToArray().Append((byte)','));
+        return [(byte)'[', .. before, .. last.ToBytes().Span, (byte)']'];
     }
 }

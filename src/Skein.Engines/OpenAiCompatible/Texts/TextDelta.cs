@@ -15,18 +15,9 @@ internal readonly record struct TextDelta(
     string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End,
     string MatchedStop, ReadOnlyMemory<byte> Choice = default)
 {
-    /// <summary>Member of a request that asks for token ids (vLLM).</summary>
-    public const string IdsAsked = "return_token_ids";
-
-    /// <summary>Member of a choice with the ids of its delta.</summary>
-    public const string IdsMember = "token_ids";
-
-    /// <summary>Member of the first chunk with the ids of the prompt.</summary>
-    public const string PromptIdsMember = "prompt_token_ids";
-
     private static readonly string[] DeltaMembers = ["role", "content", "tool_calls", "function_call"];
 
-    private static readonly string[] ChoiceMembers = ["index", "delta", "message", "text", "finish_reason", "logprobs"];
+    internal static readonly string[] ChoiceMembers = ["index", "delta", "message", "text", "finish_reason", "logprobs"];
 
     /// <summary>Whether it adds nothing to the answer, beside what <see cref="Choice"/> has.</summary>
     public bool IsEmpty =>
@@ -51,22 +42,20 @@ internal readonly record struct TextDelta(
     /// <summary>Ids of its tokens, without the one that ends the answer; null: the server was not asked for them.</summary>
     public uint[]? Ids { get; init; }
 
-    /// <summary>The delta of a chat whose server returns token ids.</summary>
-    /// <exception cref="FaultException">It has none.</exception>
-    public static TextDelta OfChatWithIds(JsonElement choice, GenerateRequest request, bool showsIds)
+    /// <summary>Everything but its text as one JSON object, the pieces of calls included; empty: nothing.</summary>
+    public ReadOnlyMemory<byte> RawWithCalls()
     {
-        var delta = OfChat(choice, request);
-        // The first chunk has the role, and no token.
-        var ids = choice.Ids(IdsMember) ?? (delta.IsEmpty ? [] : throw NoIds());
-        // A stop text of the client is reported as a text. Without it, the last id ends the answer, and is no part of it.
-        var isEnded = delta.End is { Reason: FinishReason.Stop or FinishReason.ToolCalls, Word: null } && choice.Text("stop_reason") is null && ids.Length > 0;
-        var kept = isEnded ? ids[..^1] : ids;
-        return delta with
-        {
-            Ids = kept,
-            Logprobs = delta.Logprobs.Count == kept.Length ? delta.Logprobs : [.. delta.Logprobs.Take(kept.Length)],
-            Choice = showsIds ? delta.Choice : RawMembers.Except(choice, [.. ChoiceMembers, IdsMember]),
-        };
+        if (ToolCalls is null && FunctionCall is null)
+            return Raw;
+
+        var calls = new RequestJson();
+        if (ToolCalls is { } pieces)
+            calls.Raw("tool_calls", JsonMarshal.GetRawUtf8Value(pieces));
+
+        if (FunctionCall is { } piece)
+            calls.Raw("function_call", JsonMarshal.GetRawUtf8Value(piece));
+
+        return RawMembers.Join(Raw, calls.ToBytes());
     }
 
     public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
@@ -106,7 +95,7 @@ internal readonly record struct TextDelta(
     };
 
     /// <summary>The fault of an event without the ids that were asked for.</summary>
-    public static FaultException NoIds() => new(Fault.ResumeRefused, $"the engine was asked for token ids, and sent a delta without {IdsMember}");
+    public static FaultException NoIds() => new(Fault.ResumeRefused, "the engine was asked for token ids, and sent a delta without them");
 
     private static FaultException Broken(string found) =>
         new(Fault.EngineFailed, $"the engine's content is {found}; allowed: a text, or parts with a text");

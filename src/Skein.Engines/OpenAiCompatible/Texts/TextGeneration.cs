@@ -11,31 +11,34 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 
     public IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken) =>
-        RunAsync(request, model, tier, withIds: false, cancellationToken);
+        RunAsync(request, model, tier, tokens: null, cancellationToken);
 
-    /// <summary>Begins a chat whose server returns the ids of prompt and answer beside its deltas: one index is one token.</summary>
+    /// <summary>Begins a chat whose server tells the ids of the answer beside its deltas: one index is one token.</summary>
     public IAsyncEnumerable<GenerateFrame> RunWithIdsAsync(
-        GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken) =>
-        RunAsync(request, model, tier, withIds: true, cancellationToken);
+        GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens tokens, CancellationToken cancellationToken) =>
+        RunAsync(request, model, tier, tokens, cancellationToken);
 
     private async IAsyncEnumerable<GenerateFrame> RunAsync(
-        GenerateRequest request, ModelDescription model, ResumeTier tier, bool withIds, [EnumeratorCancellation] CancellationToken cancellationToken)
+        GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens? tokens,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckResume(request.Resume, tier);
         var answer = new TextAnswer(request, http.Name);
-        // With ids the first event has those of the prompt.
-        var hasStarted = !withIds;
-        var showsIds = withIds && request.Extra.Any(member => member.Name == TextDelta.IdsAsked && member.Json.Span.SequenceEqual("true"u8));
+        var ids = tokens?.Read(request);
+        // With ids the first event may have those of the prompt.
+        var hasStarted = ids is null;
         if (hasStarted)
             yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
 
         if (!answer.IsComplete || IsEmptyAsked(request))
         {
-            var isChat = request.Chat is not null;
+            var isChatOfText = profile.CompletesAsChat && request is { Chat: null, TokenIds: null, Resume.NextIndex: > 0 };
+            var asked = isChatOfText ? TextBody.AsChat(request) : request;
+            var isChat = asked.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
             var reader = new PlainDeltaReader(http, isChat);
             await using var events = await http.OpenAsync<DeltaEvent>(
-                path, TextBody.Of(profile, request, model.Name, withIds), reader.Read, request, cancellationToken);
+                path, TextBody.Of(profile, asked, model.Name, tokens), reader.Read, request, cancellationToken);
             for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
             {
                 if (step == EventStep.Bytes)
@@ -46,13 +49,13 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 
                 if (!hasStarted)
                 {
-                    yield return StartWithIds(events.Current.Json, model, tier);
+                    yield return AnswerFrames.Start(model, TokenUnit.Token, tier, ids!.PromptOf(events.Current.Json), resumedAt: 0, echo: []);
                     hasStarted = true;
                 }
 
                 if (events.Current.Json is not { } data)
                 {
-                    if (withIds)
+                    if (ids is not null && events.Current.TextBytes > 0)
                         throw TextDelta.NoIds();
 
                     if (answer.AddText(reader.Text[..events.Current.TextBytes]) is { } plain)
@@ -64,13 +67,13 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                     continue;
                 }
 
-                var isCounted = answer.Note(data, withIds && !showsIds ? TextDelta.PromptIdsMember : null);
+                var isCounted = answer.Note(data, ids?.HiddenMember(data));
                 reader.SkipsFingerprint = answer.KnowsFingerprint;
                 var hasChoice = false;
                 foreach (var choice in TextDelta.ChoicesOf(data))
                 {
                     hasChoice = true;
-                    var delta = withIds ? TextDelta.OfChatWithIds(choice, request, showsIds)
+                    var delta = ids is not null ? ids.DeltaOf(data, choice)
                         : isChat ? TextDelta.OfChat(choice, request)
                         : TextDelta.OfCompletion(choice, request);
                     if (answer.Add(delta) is { } frame)
@@ -100,11 +103,6 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 
         yield return answer.Finish();
     }
-
-    private GenerateFrame StartWithIds(JsonElement? first, ModelDescription model, ResumeTier tier) =>
-        first is { } data && data.Ids(TextDelta.PromptIdsMember) is { Length: > 0 } prompt
-            ? AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, resumedAt: 0, echo: [])
-            : throw new FaultException(Fault.ResumeRefused, $"{http.Name} was asked for token ids, and its first event has no {TextDelta.PromptIdsMember}");
 
     // What no token at all means is the server's to say.
     private static bool IsEmptyAsked(GenerateRequest request) => request is { HasMaxTokens: true, MaxTokens: 0, Resume: null };

@@ -1,11 +1,17 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Engines.Requests;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>The calls of a server that takes and returns token ids. Thread-safe.</summary>
 internal interface ITokenDialect
 {
+    /// <summary>Member of a choice in which the server's own calls tell the stop text that ended the answer; null: they do not.</summary>
+    string? StopMember => null;
+
     /// <summary>Ids of the answer to the <see cref="EngineCanary"/>.</summary>
     /// <exception cref="FaultException">The server returns no ids.</exception>
     ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken);
@@ -18,6 +24,19 @@ internal interface ITokenDialect
 
     /// <summary>How the model marks its reasoning, if its chat template shows it; null: it does not, or the server renders no chats.</summary>
     ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// What the model writes at the beginning of a tool call, if its chat template shows it; null: it does not, or the server renders no chats.
+    /// </summary>
+    ValueTask<ToolCallMarks?> ToolCallMarksAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ToolCallMarks?>(null);
+
+    /// <summary>The ids that its chat call tells. Default (null): it tells none.</summary>
+    IChatTokens? ChatTokens => null;
+
+    /// <summary>The answer so far with the ids that the engine did not tell. By default they cannot be found out.</summary>
+    /// <exception cref="FaultException">They cannot be found out.</exception>
+    ValueTask<IReadOnlyList<uint>> FillAsync(TokenCall call, CancellationToken cancellationToken) =>
+        throw RequestChecks.ResumeRefused($"resume.token_ids has {call.Answer.Count(id => id == UnknownToken.Id)} unknown ids");
 
     /// <summary>Generates an answer. The last step has the reason of the end.</summary>
     IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken);
@@ -47,6 +66,9 @@ internal readonly record struct TokenStep(
 
     /// <summary>Tokens of the prompt that the server had cached; null if it does not say.</summary>
     public int? CachedTokens { get; init; }
+
+    /// <summary>Members beside the counts of the answer's usage, as a JSON object; empty: none.</summary>
+    public ReadOnlyMemory<byte> UsageMembers { get; init; }
 
     /// <summary>Members beside the text for the client, as a JSON object; empty: none.</summary>
     public ReadOnlyMemory<byte> Choice { get; init; }

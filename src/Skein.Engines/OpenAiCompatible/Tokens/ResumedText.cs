@@ -11,10 +11,20 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
     private readonly List<uint> _more = [];
     private string? _whole;
 
+    // What the client has got beside a text is not compared here.
+    private bool PassesEndTokens => call.Request.Resume is { RawDeltas.IsEmpty: true }
+        && call.Request.Extra.Any(member => member.Name == "ignore_eos" && member.Json.Span.SequenceEqual("true"u8));
+
     /// <summary>Text of the answer so far, up to the last token that ends between characters.</summary>
     public async ValueTask<byte[]> BeginAsync(CancellationToken cancellationToken)
     {
         var text = call.Answer.Count > 0 ? await tokenizer.AnswerAsync(call, [], cancellationToken) : "";
+        if (PassesEndTokens && call.Answer.Count > 0)
+        {
+            var hidden = new HiddenTokens(ids => tokenizer.AnswerAsync(call with { Answer = ids }, [], cancellationToken));
+            text = await hidden.WithoutAsync(call.Answer, text, call.Request.Resume?.Text.ToStringUtf8() ?? "");
+        }
+
         if (!text.EndsWith(HalfCharacter))
             return Encoding.UTF8.GetBytes(text);
 

@@ -1,4 +1,5 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
@@ -16,6 +17,7 @@ internal sealed class TokenAnswer
     private int? _cached;
     private ReadOnlyMemory<byte> _lastChoice;
     private ReadOnlyMemory<byte> _lastChunk;
+    private ReadOnlyMemory<byte> _usageMembers;
 
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <param name="split">Divides the text into reasoning and content; null: all of it is content.</param>
@@ -36,6 +38,12 @@ internal sealed class TokenAnswer
             throw RequestChecks.ResumeRefused($"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
     }
 
+    /// <summary>Whether a tool call has begun, which only the server's chat call reads.</summary>
+    public bool HasCallBegun => _split is { HasCallBegun: true };
+
+    /// <summary>The delta of the calls, if the last frame is the answer's end; empty: they are cut, or of another form.</summary>
+    public ReadOnlyMemory<byte> CallsIn(ToolCallForm form) => _split is null ? default : form.Read(_split.Calls);
+
     public bool IsComplete => IsStopped || (_call.MaxTokens is { } most && _count >= most);
 
     /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>
@@ -49,6 +57,7 @@ internal sealed class TokenAnswer
             (_lastChoice, _lastChunk) = (step.Choice, step.Chunk);
 
         _cached = step.CachedTokens ?? _cached;
+        _usageMembers = step.UsageMembers.IsEmpty ? _usageMembers : step.UsageMembers;
     }
 
     public GenerateFrame Add(TokenStep step)
@@ -57,6 +66,7 @@ internal sealed class TokenAnswer
         frame.TokenIds.Add(step.Ids);
         frame.Logprobs.Add(step.Logprobs);
         _count += step.Ids.Count;
+        _split?.Note(step.Ids);
         _text.Append(step.Text.Span);
         Show(frame, _text.Take());
         if (!step.End.IsEnd)
@@ -66,11 +76,15 @@ internal sealed class TokenAnswer
     }
 
     /// <param name="end">The server's reason; unspecified if the answer was complete without it.</param>
-    public GenerateFrame Finish(AnswerEnd end)
+    /// <param name="stopMember">See <see cref="ITokenDialect.StopMember"/>.</param>
+    public GenerateFrame Finish(AnswerEnd end, string? stopMember)
     {
         var frame = AnswerFrames.Finish(_text, (uint)_count, end.IsEnd ? end.Reason : FinishReason.Length, Counted(), rawReason: end.Word);
         if (_split is not null)
             Show(frame, frame.Text.Span, isLast: true);
+
+        if (_text.MatchedStop is { } stop && stopMember is not null)
+            _lastChoice = new RequestJson().Text(stopMember, stop).ToBytes();
 
         // What comes with the end belongs to the last frame.
         (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_lastChunk.Span));
@@ -95,6 +109,8 @@ internal sealed class TokenAnswer
         var usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)(_count + (IsStopped ? 0 : _endTokens)) };
         if (_call.Answer.Count == 0 && _cached is >= 0 and { } cached)
             usage.CachedPromptTokens = (uint)cached;
+
+        usage.Raw = ByteString.CopyFrom(_usageMembers.Span);
 
         return usage;
     }

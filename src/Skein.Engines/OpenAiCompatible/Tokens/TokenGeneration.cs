@@ -1,4 +1,6 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
@@ -8,18 +10,27 @@ namespace Skein.Engines.OpenAiCompatible.Tokens;
 /// <summary>Generates through the calls for token ids. Thread-safe.</summary>
 /// <param name="dialect">The calls.</param>
 /// <param name="reasoning">How chats are divided into reasoning and content.</param>
-internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reasoning)
+/// <param name="marks">How tool calls begin; null: it is not known.</param>
+internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reasoning, ToolCallMarks? marks = null)
 {
+    /// <summary>The ids that the server's chat call tells; null: it tells none.</summary>
+    public IChatTokens? ChatTokens => dialect.ChatTokens;
+
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckResume(request.Resume, model, tier);
         var prompt = await PromptAsync(request, model, cancellationToken);
         var call = new TokenCall(request, model.Name, prompt, [.. request.Resume?.TokenIds ?? []], MaxTokens(request, model, prompt.Length));
+        if (call.Answer.Contains(UnknownToken.Id))
+            call = call with { Answer = await dialect.FillAsync(call, cancellationToken) };
+
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = await dialect.TextOfAsync(call, cancellationToken);
-        var split = request.Chat is null ? null : await SplitAsync(call, cancellationToken);
+        var form = FormFor(request);
+        var split = request.Chat is null ? null : await SplitAsync(call, form, cancellationToken);
         var answer = new TokenAnswer(call, echo, text, split);
+        RefuseCalls(answer, form);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
         var end = default(AnswerEnd);
@@ -29,7 +40,11 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
             {
                 answer.Count(step);
                 if (step.Ids.Count > 0)
-                    yield return answer.Add(step);
+                {
+                    var frame = answer.Add(step);
+                    RefuseCalls(answer, form);
+                    yield return frame;
+                }
                 else if (!step.End.IsEnd)
                     yield return AnswerFrames.Alive();
 
@@ -42,7 +57,26 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
                 throw new FaultException(Fault.EngineFailed, $"the engine's stream of '{model.Name}' ended without a reason");
         }
 
-        yield return answer.Finish(end);
+        var last = answer.Finish(end, dialect.StopMember);
+        if (answer.HasCallBegun)
+        {
+            var calls = form is not null && last.Finish.Reason == FinishReason.Stop ? answer.CallsIn(form) : default;
+            RefuseCalls(answer, calls.IsEmpty ? null : form);
+            last.RawDelta = ByteString.CopyFrom(calls.Span);
+            last.Finish.Reason = FinishReason.ToolCalls;
+        }
+
+        yield return last;
+    }
+
+    // The calls of an answer that depends on randomness, or that came out otherwise, cannot be made again: the model's own text is read.
+    private ToolCallForm? FormFor(GenerateRequest request) => ResumeTiers.IsGreedy(request.Sampling) && !request.LastResort ? null : marks?.Form;
+
+    // What the client has got is a part of what the chat call then answers.
+    private static void RefuseCalls(TokenAnswer answer, ToolCallForm? form)
+    {
+        if (answer.HasCallBegun && form is null)
+            throw RequestChecks.ResumeRefused("the answer has a tool call, which the server's chat call must make; allowed: to generate it from its beginning");
     }
 
     private static void CheckResume(Resume? resume, ModelDescription model, ResumeTier tier)
@@ -62,11 +96,15 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         return ids.Length > 0 ? ids : throw new FaultException(Fault.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
     }
 
-    private async ValueTask<SplitAnswer?> SplitAsync(TokenCall call, CancellationToken cancellationToken)
+    private async ValueTask<SplitAnswer?> SplitAsync(TokenCall call, ToolCallForm? form, CancellationToken cancellationToken)
     {
         var end = reasoning.NeedsPromptEnd ? call with { Prompt = [], Answer = [.. call.Prompt.TakeLast(ChatReasoning.PromptEndTokens)] } : null;
         var text = end is null ? "" : Encoding.UTF8.GetString(await dialect.TextOfAsync(end, cancellationToken));
-        return reasoning.Split(call.Request.Resume, text);
+        var calls = marks is not null && ChatJson.OffersTools(call.Request.Chat) ? new ToolCallWatch(marks) : null;
+        if (calls is not null && form is null && calls.IsMark(call.Answer))
+            throw RequestChecks.ResumeRefused("resume.token_ids has the beginning of a tool call; allowed: to generate the answer from its beginning");
+
+        return reasoning.Split(call.Request.Resume, text, calls);
     }
 
     private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>

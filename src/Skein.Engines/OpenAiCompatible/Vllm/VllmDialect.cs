@@ -1,5 +1,7 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.Vllm;
@@ -18,6 +20,8 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
 
     private readonly ServerTokenizer _tokenizer = new(http);
 
+    public string? StopMember => "stop_reason";
+
     public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
         http,
         "v1/completions",
@@ -31,6 +35,18 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
     public async ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ReasoningForm.Find(
         await _tokenizer.RenderAsync(ReasoningForm.SampleQuestion.ToArray(), model, cancellationToken),
         await _tokenizer.RenderAsync(ReasoningForm.SampleMessages.ToArray(), model, cancellationToken));
+
+    public async ValueTask<ToolCallMarks?> ToolCallMarksAsync(string model, CancellationToken cancellationToken)
+    {
+        var tools = ToolCallMarks.SampleTools.ToArray();
+        var marks = ToolCallMarks.Find(
+            await _tokenizer.RenderAsync(ToolCallMarks.SampleQuestion.ToArray(), model, cancellationToken, tools),
+            await _tokenizer.RenderAsync(ToolCallMarks.SampleMessages.ToArray(), model, cancellationToken, tools),
+            await ToolCallMarks.TryRenderAsync(_tokenizer.RenderAsync(ToolCallMarks.SampleMessagesOfTwo.ToArray(), model, cancellationToken, tools)));
+        return marks is null ? null : await marks.WithIdsAsync(text => _tokenizer.TextAsync(text, model, cancellationToken, addSpecial: false));
+    }
+
+    public IChatTokens ChatTokens => new VllmChatTokens(http.Name);
 
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
         ? _tokenizer.TextAsync(request.Text, model, cancellationToken)

@@ -28,6 +28,7 @@ internal static class GenerateRequestCheck
         Check("max_tokens", request.HasMaxTokens, request.MaxTokens, RequestLimits.MaxTokens);
         Check("logprobs", request.HasLogprobs, request.Logprobs, TopLogprobs);
         Check("priority", isSet: true, request.Priority, Priority);
+        Check("deadline_ms", request.HasDeadlineMs, request.DeadlineMs, DeadlineMs);
         if (Encoding.UTF8.GetByteCount(request.SessionKey) > SessionKey.MaxBytes)
             throw RequestRefusedException.Invalid("session_key", $"longer than {SessionKey.MaxBytes} bytes; allowed: 1 to {SessionKey.MaxBytes}, or absent");
         if (!Enum.IsDefined(request.Failover))

@@ -25,9 +25,12 @@ internal sealed class InferenceGateway(
         return RunAsync(request, request.RequestId, operation, context, async measurement =>
         {
             GenerateRequestCheck.Check(request);
+            request.StreamToolCalls |= options.StreamToolCalls;
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             measurement.TraceTo(request);
-            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
+            var grant = context.GetHttpContext().Features.Get<KeyGrant>();
+            KeyGrant.Apply(grant, request);
+            measurement.ChargeTo(grant, request.Model);
             await RelayAsync(request, responseStream, context, measurement);
         });
     }
@@ -39,10 +42,14 @@ internal sealed class InferenceGateway(
         {
             if (SkeinHeaders.ReadPriority(context.RequestHeaders.GetValue) is { } priority)
                 request.Priority = priority;
+            if (SkeinHeaders.ReadDeadline(context.RequestHeaders.GetValue) is { } deadline)
+                request.DeadlineMs = deadline;
             InvokeRequestCheck.Check(request, options.PassThrough);
             (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(context.RequestHeaders.GetValue);
             measurement.TraceTo(request);
-            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
+            var grant = context.GetHttpContext().Features.Get<KeyGrant>();
+            request.Priority = KeyGrant.PriorityOf(grant, request.Priority);
+            measurement.ChargeTo(grant, request.Model);
             await using var call = await calls.StartAsync(request, context.CancellationToken);
             measurement.Follow(call);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);

@@ -38,6 +38,11 @@ internal static class InvokeRequestCheck
             throw RequestRefusedException.Invalid("query", "does not begin with '?'; allowed: with it, or absent");
         if (!RequestLimits.Priority.Contains(request.Priority))
             throw RequestRefusedException.OutOfRange("priority", request.Priority.ToString(CultureInfo.InvariantCulture), RequestLimits.Priority.ToString());
+        if (request.HasDeadlineMs && !RequestLimits.DeadlineMs.Contains(request.DeadlineMs))
+        {
+            throw RequestRefusedException.OutOfRange(
+                "deadline_ms", request.DeadlineMs.ToString(CultureInfo.InvariantCulture), RequestLimits.DeadlineMs.ToString());
+        }
     }
 
     private static void CheckText(string field, string text)

@@ -33,6 +33,12 @@ public sealed record ApiOptions
     public bool ClampMaxTokens { get; init; }
 
     /// <summary>
+    /// Whether tool calls are streamed as the engine makes them. Default false: each comes whole, so that a lost one can be made again unseen. A request may ask
+    /// for either.
+    /// </summary>
+    public bool StreamToolCalls { get; init; }
+
+    /// <summary>
     /// Memory in bytes of the items of responses that are kept because clients refer to them in their next request; the oldest are dropped. Default 64 MiB; 0
     /// to 1 TiB, 0: none are kept.
     /// </summary>

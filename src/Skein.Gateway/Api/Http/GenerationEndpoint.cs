@@ -12,9 +12,12 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
+            request.Generate.StreamToolCalls = options.StreamToolCalls;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             measurement.TraceTo(request.Generate);
-            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
+            var grant = http.Features.Get<KeyGrant>();
+            KeyGrant.Apply(grant, request.Generate);
+            measurement.ChargeTo(grant, request.Generate.Model, isBegun: false);
             await RelayAsync(http, request, body, measurement);
         });
 
@@ -43,7 +46,8 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
     {
         var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
         await using var session = kept.StartOrJoin(
-            request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span);
+            request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span,
+            http.Features.Get<KeyGrant>());
         measurement.Follow(session);
         var writer = request.CreateWriter(session.Id);
         if (writer is IEventWriter events)

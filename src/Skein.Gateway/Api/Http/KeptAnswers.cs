@@ -1,15 +1,18 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics.Metrics;
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
+using Skein.Gateway.Keys;
+using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Answers whose clients sent an <c>Idempotency-Key</c>: a repeated request joins the running or finished answer from its first token instead of starting a
-/// second one. Such an answer is finished even if its client disconnects. Thread-safe.
+/// second one. Such an answer is finished even if its client disconnects, and its API key pays for it once: until its end it counts as one of the
+/// key's running requests. Thread-safe.
 /// </summary>
-/// <param name="mostBytes">Bound on the memory of all answers together: past it, the answers that ended first are forgotten.</param>
-internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider time, long mostBytes = KeptAnswers.MostBytes)
+internal sealed class KeptAnswers
 {
     /// <summary>In: 1 to 255 bytes; requests with the same key, credentials and path are the same request.</summary>
     public const string Header = "idempotency-key";
@@ -21,16 +24,54 @@ internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider tim
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Tenant, string Path, string Key), KeptAnswer> _answers = [];
+    private readonly IGenerationSessions _sessions;
+    private readonly TimeProvider _time;
+    private readonly long _mostBytes;
+
+    /// <param name="mostBytes">Bound on the memory of all answers together: past it, the answers that ended first are forgotten.</param>
+    public KeptAnswers(IGenerationSessions sessions, TimeProvider time, IMeterFactory meters, long mostBytes = MostBytes)
+    {
+        (_sessions, _time, _mostBytes) = (sessions, time, mostBytes);
+        var meter = meters.Create(MetricNames.Meter);
+        meter.CreateObservableGauge("skein.kept_answers", () => Count, "{answer}", "Answers that are kept because of an idempotency key, those that run included.");
+        meter.CreateObservableGauge("skein.kept_answers.memory", () => Bytes, "By", "Memory of the kept answers.");
+    }
+
+    /// <summary>Answers that are kept now, those that run included.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+                return _answers.Count;
+        }
+    }
+
+    /// <summary>Memory of all kept answers.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_gate)
+                return AllBytes;
+        }
+    }
 
     /// <summary>Starts a session, or joins the one of an earlier request with the same key.</summary>
     /// <param name="key">Value of <see cref="Header"/>; null or empty: none was sent.</param>
+    /// <param name="grant">API key of the client; null: keys are not required.</param>
     /// <exception cref="RequestRefusedException">The key belongs to another body, or is too long.</exception>
-    /// <exception cref="FaultException">The gateway is at its bound of sessions.</exception>
+    /// <exception cref="FaultException">The gateway is at its bound of sessions, or the client's API key does not allow the request.</exception>
     public IGenerationSession StartOrJoin(
-        GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, string path, string? key, ReadOnlySpan<byte> body)
+        GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, string path, string? key, ReadOnlySpan<byte> body, KeyGrant? grant = null)
     {
+        // The name as the client sent it: the session may put another one there.
+        var model = request.Model;
         if (string.IsNullOrEmpty(key))
-            return sessions.Start(request, prompts);
+        {
+            grant?.Begin(model);
+            return _sessions.Start(request, prompts);
+        }
         if (Encoding.UTF8.GetByteCount(key) > MaxKeyBytes)
             throw RequestRefusedException.Invalid(Header, $"{Encoding.UTF8.GetByteCount(key)} bytes; allowed: 1 to {MaxKeyBytes} bytes");
         var bodyHash = Convert.ToHexStringLower(SHA256.HashData(body));
@@ -49,19 +90,23 @@ internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider tim
 
                 // What failed may be tried again.
                 if (!kept.HasFailed)
+                {
+                    grant?.Join(model);
                     return kept.Join();
+                }
             }
 
-            var session = sessions.Start(request, prompts);
-            if ((_answers.Count >= MostAnswers && !_answers.ContainsKey(id)) || Bytes >= mostBytes)
+            grant?.Begin(model);
+            var session = _sessions.Start(request, prompts);
+            if ((_answers.Count >= MostAnswers && !_answers.ContainsKey(id)) || AllBytes >= _mostBytes)
                 return session;
-            var answer = new KeptAnswer(session, bodyHash, time);
+            var answer = new KeptAnswer(session, bodyHash, _time, grant?.HandOver());
             _answers[id] = answer;
             return answer.Join();
         }
     }
 
-    private long Bytes => _answers.Values.Sum(answer => answer.Bytes);
+    private long AllBytes => _answers.Values.Sum(answer => answer.Bytes);
 
     private void ForgetOld()
     {
@@ -70,11 +115,11 @@ internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider tim
             if (answer.EndedFor > KeptAfterEnd)
                 _answers.Remove(id);
         }
-        if (Bytes <= mostBytes)
+        if (AllBytes <= _mostBytes)
             return;
         foreach ((var id, _) in _answers.Where(kept => kept.Value.EndedFor is { Ticks: > 0 }).OrderByDescending(kept => kept.Value.EndedFor).ToList())
         {
-            if (Bytes <= mostBytes)
+            if (AllBytes <= _mostBytes)
                 return;
             _answers.Remove(id);
         }
@@ -91,6 +136,7 @@ internal sealed class KeptAnswer
 
     private readonly IGenerationSession _session;
     private readonly TimeProvider _time;
+    private readonly KeyCharge? _charge;
     private readonly Lock _gate = new();
     private readonly List<GenerateFrame> _frames = [];
     private TaskCompletionSource? _changed;
@@ -98,10 +144,12 @@ internal sealed class KeptAnswer
     private long _endedAt;
     private bool _isOver;
     private long _bytes;
+    private TokenCount _tokens;
 
-    public KeptAnswer(IGenerationSession session, string bodyHash, TimeProvider time)
+    /// <param name="charge">What it costs its API key; disposed at its end. Null: nothing.</param>
+    public KeptAnswer(IGenerationSession session, string bodyHash, TimeProvider time, KeyCharge? charge)
     {
-        (_session, BodyHash, _time) = (session, bodyHash, time);
+        (_session, BodyHash, _time, _charge) = (session, bodyHash, time, charge);
         _ = ReadAsync();
     }
 
@@ -134,6 +182,7 @@ internal sealed class KeptAnswer
     private async Task ReadAsync()
     {
         ExceptionDispatchInfo? error = null;
+        using var paidFor = _charge;
         try
         {
             await using (_session)
@@ -160,6 +209,8 @@ internal sealed class KeptAnswer
 
     private void Add(GenerateFrame frame)
     {
+        _tokens.Add(frame);
+        _charge?.UpTo(_tokens.Sum);
         lock (_gate)
         {
             _frames.Add(frame);

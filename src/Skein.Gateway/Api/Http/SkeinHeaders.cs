@@ -26,11 +26,20 @@ internal static class SkeinHeaders
     /// <summary>In: priority class, -8 to 8; lower is served first. Default 0.</summary>
     public const string Priority = "x-skein-priority";
 
+    /// <summary>In: how long the client waits for the whole answer, in milliseconds from the arrival of the request, 1 to 86,400,000. Default: no deadline.</summary>
+    public const string Deadline = "x-skein-deadline-ms";
+
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
+    /// <summary>In: <c>1</c> streams tool calls as the engine makes them, <c>0</c> sends each whole. Default: as the gateway is configured.</summary>
+    public const string StreamToolCalls = "x-skein-stream-tool-calls";
+
     /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>
     public const string EarlyHeaders = "x-skein-early-headers";
+
+    /// <summary>In: <c>1</c> adds a comment to a stream wherever another replica goes on: <c>: skein replica=NAME</c>. Default <c>0</c>.</summary>
+    public const string ShowReplica = "x-skein-show-replica";
 
     /// <summary>In: how often the client has sent this request before, as official SDKs say. What is no number does not count.</summary>
     public const string RetryCount = "x-stainless-retry-count";
@@ -59,11 +68,16 @@ internal static class SkeinHeaders
             };
         }
 
-        if (header(Hedge) is { Length: > 0 } hedge)
-            request.Hedge = hedge is "0" or "1" ? hedge is "1" : throw Unknown(Hedge, hedge, "0, 1");
+        if (header(Hedge) is { Length: > 0 })
+            request.Hedge = ReadSwitch(header, Hedge);
+
+        if (header(StreamToolCalls) is { Length: > 0 } calls)
+            request.StreamToolCalls = calls is "0" or "1" ? calls is "1" : throw Unknown(StreamToolCalls, calls, "0, 1");
 
         if (ReadPriority(header) is { } priority)
             request.Priority = priority;
+        if (ReadDeadline(header) is { } deadline)
+            request.DeadlineMs = deadline;
         (request.TraceParent, request.TraceState) = ReadTrace(header);
         if (request.SessionKey.Length == 0)
             request.SessionKey = SessionKey.Find(request, header);
@@ -74,8 +88,11 @@ internal static class SkeinHeaders
 
     /// <summary>Whether the client asks for headers before a replica works for it.</summary>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
-    public static bool WantsEarlyHeaders(Func<string, string?> header) =>
-        header(EarlyHeaders) is { Length: > 0 } early && (early is "0" or "1" ? early is "1" : throw Unknown(EarlyHeaders, early, "0, 1"));
+    public static bool WantsEarlyHeaders(Func<string, string?> header) => ReadSwitch(header, EarlyHeaders);
+
+    /// <summary>Whether the client asks for comments that name the replicas.</summary>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static bool WantsReplica(Func<string, string?> header) => ReadSwitch(header, ShowReplica);
 
     /// <summary>The priority class that the client asks for; null: none.</summary>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
@@ -86,6 +103,17 @@ internal static class SkeinHeaders
         return int.TryParse(priority, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && RequestLimits.Priority.Contains(number)
             ? number
             : throw Unknown(Priority, priority, RequestLimits.Priority.ToString());
+    }
+
+    /// <summary>How long the client waits for its answer, in milliseconds; null: it does not say.</summary>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static uint? ReadDeadline(Func<string, string?> header)
+    {
+        if (header(Deadline) is not { Length: > 0 } deadline)
+            return null;
+        return uint.TryParse(deadline, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) && RequestLimits.DeadlineMs.Contains(milliseconds)
+            ? milliseconds
+            : throw Unknown(Deadline, deadline, $"{RequestLimits.DeadlineMs} ms");
     }
 
     /// <summary>The client's trace; empty parts are absent or not valid.</summary>
@@ -109,6 +137,9 @@ internal static class SkeinHeaders
         if (replica is not null)
             add(headers, Replica, VisibleText.Clean(replica));
     }
+
+    private static bool ReadSwitch(Func<string, string?> header, string name) =>
+        header(name) is { Length: > 0 } value && (value is "0" or "1" ? value is "1" : throw Unknown(name, value, "0, 1"));
 
     private static RequestRefusedException Unknown(string name, string value, string allowed) =>
         RequestRefusedException.Invalid(name, $"'{VisibleText.Clean(value)}' is not known; allowed: {allowed}");

@@ -18,10 +18,12 @@ internal sealed class StreamedAnswer(
     private static readonly TimeSpan QueueCheck = TimeSpan.FromSeconds(1);
 
     private readonly EventStream _stream = new(http, time, options.WriteTimeout);
+    private readonly bool _showsReplica = SkeinHeaders.WantsReplica(name => http.Request.Headers[name]);
     private readonly bool _isEarly = SkeinHeaders.WantsEarlyHeaders(name => http.Request.Headers[name]);
     private readonly long _startedAt = time.GetTimestamp();
     private long _lastSent = time.GetTimestamp();
     private bool _hasTokens;
+    private string? _replica;
 
     /// <exception cref="FaultException">The session failed and nothing was sent.</exception>
     /// <exception cref="StreamBrokenException">The session failed after the response had started. The client got an error event.</exception>
@@ -58,6 +60,8 @@ internal sealed class StreamedAnswer(
                 _hasTokens |= frame.Count > 0;
                 if (!_stream.HasBegun && HasAnswer(frame))
                     await _stream.BeginAsync(session);
+                if (_showsReplica && NewReplicaOf(frame) is { } replica)
+                    _stream.Output.Write(replica);
                 writer.Write(frame, _stream.Output);
                 if (_stream.HasBegun && _stream.IsFull)
                     await FlushAsync();
@@ -76,6 +80,18 @@ internal sealed class StreamedAnswer(
                     await KeepAliveAsync();
             }
         }
+    }
+
+    /// <summary>The comment that names the replica of this frame and the following ones; null: the same as before, or the frame writes no event.</summary>
+    private byte[]? NewReplicaOf(GenerateFrame frame)
+    {
+        if (frame.Replica.Length > 0)
+            _replica = frame.Replica;
+        if (_replica is null || !HasAnswer(frame))
+            return null;
+        var comment = Encoding.ASCII.GetBytes($": skein replica={VisibleText.Clean(_replica)}\n");
+        _replica = null;
+        return comment;
     }
 
     /// <summary>False for a frame that only announces the start: an error may still follow it.</summary>

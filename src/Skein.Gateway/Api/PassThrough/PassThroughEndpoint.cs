@@ -20,8 +20,11 @@ internal sealed class PassThroughEndpoint(IEngineCalls calls, ApiOptions options
             request.RequestId = http.TraceIdentifier;
             (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(name => http.Request.Headers[name]);
             measurement.TraceTo(request);
-            request.Priority = SkeinHeaders.ReadPriority(name => http.Request.Headers[name]) ?? 0;
-            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Model);
+            var grant = http.Features.Get<KeyGrant>();
+            request.Priority = KeyGrant.PriorityOf(grant, SkeinHeaders.ReadPriority(name => http.Request.Headers[name]) ?? 0);
+            if (SkeinHeaders.ReadDeadline(name => http.Request.Headers[name]) is { } deadline)
+                request.DeadlineMs = deadline;
+            measurement.ChargeTo(grant, request.Model);
             await using var call = await calls.StartAsync(request, http.RequestAborted);
             measurement.Follow(call);
             WriteHead(http, call);

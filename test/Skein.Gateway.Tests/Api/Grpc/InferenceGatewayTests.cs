@@ -56,6 +56,7 @@ public sealed class InferenceGatewayTests
     [InlineData(Fault.TooManySessions, StatusCode.Unavailable, "too_many_sessions", true)]
     [InlineData(Fault.StreamLost, StatusCode.Aborted, "stream_lost", false)]
     [InlineData(Fault.SlowClient, StatusCode.Aborted, "slow_client", false)]
+    [InlineData(Fault.DeadlineExceeded, StatusCode.DeadlineExceeded, "deadline_exceeded", false)]
     public async Task Generate_SessionFailsInMidStream_HasStatusReasonAndRetryInfo(Fault error, StatusCode status, string reason, bool retry)
     {
         await using var gateway = await TestGateway.StartAsync(session =>
@@ -86,6 +87,7 @@ public sealed class InferenceGatewayTests
         { new() { Text = "x", Sampling = new() { LogitBias = { [7] = 101 } } }, "sampling.logit_bias[7]: 101 is out of range; allowed: -100 to 100" },
         { new() { Text = "x", Logprobs = 21 }, "logprobs: 21 is out of range; allowed: 0 to 20" },
         { new() { Text = "x", Priority = 9 }, "priority: 9 is out of range; allowed: -8 to 8" },
+        { new() { Text = "x", DeadlineMs = 0 }, "deadline_ms: 0 is out of range; allowed: 1 to 86400000" },
         { new() { Text = "x", Stop = { "a", "" } }, "stop[1]: 0 bytes; allowed: 1 to 1024 bytes" },
         { new() { Text = "x", Model = new string('m', 257) }, "model: longer than 256 bytes; allowed: 1 to 256 bytes, or absent" },
         { new() { Text = "x", Model = "a\nb" }, "model: holds a control character; allowed: 1 to 256 bytes without control characters, or absent" },
@@ -242,6 +244,7 @@ public sealed class InferenceGatewayTests
         { "content_type: is too long or not printable", call => call.ContentType = "a\r\nx: y" },
         { "query: does not begin with '?'", call => call.Query = "a=b" },
         { "priority: 9 is out of range", call => call.Priority = 9 },
+        { "deadline_ms: 0 is out of range", call => call.DeadlineMs = 0 },
     };
 
     [Theory]

@@ -1,6 +1,9 @@
+using System.Diagnostics.Metrics;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Tests.Api.OpenAi;
 using Skein.Protocol;
 using Skein.Protocol.V1;
@@ -9,13 +12,16 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Tests.Api.Http;
 
 /// <summary>Requests with an <c>Idempotency-Key</c>.</summary>
-public sealed class KeptAnswersTests
+public sealed class KeptAnswersTests : IDisposable
 {
+    private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly FakeTimeProvider _time = new();
     private readonly ScriptedSessions _sessions = new();
     private readonly KeptAnswers _kept;
 
-    public KeptAnswersTests() => _kept = new KeptAnswers(_sessions, _time);
+    public KeptAnswersTests() => _kept = new KeptAnswers(_sessions, _time, _meters.GetRequiredService<IMeterFactory>());
+
+    public void Dispose() => _meters.Dispose();
 
     [Fact]
     public async Task SameKey_WhileItRuns_JoinsFromTheFirstToken()
@@ -52,7 +58,7 @@ public sealed class KeptAnswersTests
     [Fact]
     public async Task AllAnswersTogether_PastTheirBound_TheOldestIsForgotten()
     {
-        var kept = new KeptAnswers(_sessions, _time, mostBytes: 1000);
+        var kept = new KeptAnswers(_sessions, _time, _meters.GetRequiredService<IMeterFactory>(), mostBytes: 1000);
         foreach (var key in new[] { "1", "2" })
         {
             _ = Ask(key, "body", kept: kept);
@@ -137,8 +143,72 @@ public sealed class KeptAnswersTests
         Assert.False(gateway.Sessions.HasStarted);
     }
 
-    private IGenerationSession Ask(string key, string body, string tenant = "key-1", string path = "/v1/x", KeptAnswers? kept = null) =>
-        (kept ?? _kept).StartOrJoin(new GenerateRequest { Tenant = tenant }, prompts: null, path, key, System.Text.Encoding.UTF8.GetBytes(body));
+    /// <summary>The answer went on without a client, and cost its key neither a stream nor tokens; each client that joined paid them again.</summary>
+    [Fact]
+    public async Task KeyWithLimits_ClientGoneAndBack_PaysForOneAnswerUntilItsEnd()
+    {
+        var meter = new KeyMeter(Key, _time);
+        using (var grant = new KeyGrant(Key, meter))
+            _ = Ask("k", "body", grant: grant);
+        var session = await _sessions.StartedAsync();
+        Assert.Equal(1, meter.Read().Running);
+
+        using var second = new KeyGrant(Key, meter);
+        await using var joined = Ask("k", "body", grant: second);
+        session.Push(Frames.Answer("a", "b"));
+        session.End();
+        Assert.Equal("ab", await ReadTextAsync(joined));
+
+        Assert.Equal(0, await Deadline.AskAsync(() => Task.FromResult(meter.Read().Running), running => running == 0));
+        // 3 of the prompt and 2 of the answer.
+        Assert.Equal((2L, 5L), (meter.Read().Requests, meter.Read().Tokens));
+    }
+
+    [Fact]
+    public async Task KeyWithOneStream_AnotherRequestWhileItsAnswerGoesOn_IsRefused()
+    {
+        var meter = new KeyMeter(Key, _time);
+        using (var grant = new KeyGrant(Key, meter))
+            _ = Ask("k", "body", grant: grant);
+        var session = await _sessions.StartedAsync();
+
+        using var other = new KeyGrant(Key, meter);
+        var refused = Assert.Throws<FaultException>(() => Ask("k2", "body", grant: other));
+
+        Assert.Equal(Fault.KeyLimit, refused.Fault);
+        session.End();
+        Assert.Equal(0, await Deadline.AskAsync(() => Task.FromResult(meter.Read().Running), running => running == 0));
+        _ = Ask("k2", "body", grant: other);
+        Assert.True(_sessions.HasStarted);
+    }
+
+    [Fact]
+    public async Task Post_KeyWithMaxPriority_RequestsGetNoMoreUrgentClassAndTheKeyIsTheirTenant()
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a"));
+            session.End();
+        }, keys: new ApiKeyRing([Key with { MaxPriority = 2, Hash = ApiKey.HashOf("sk-alice") }]));
+        foreach ((var asked, var expected) in new[] { ("-8", 2), ("", 2), ("5", 5) })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = Requests.Json("""{"model":"tiny","prompt":"x"}""") };
+            request.Headers.Add("authorization", "bEARER  sk-alice");
+            if (asked.Length > 0)
+                request.Headers.Add(SkeinHeaders.Priority, asked);
+            using var response = await gateway.Client.SendAsync(request);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            var session = await gateway.Sessions.StartedAsync();
+            Assert.Equal((expected, "alice"), (session.Request.Priority, session.Request.Tenant));
+        }
+
+        Assert.Equal((0, 3L, 12L), gateway.Keys.Uses.Select(use => (use.Running, use.Requests, use.Tokens)).Single());
+    }
+
+    private static ApiKey Key { get; } = new() { Name = "alice", Hash = ApiKey.HashOf("secret"), Streams = 1 };
+
+    private IGenerationSession Ask(string key, string body, string tenant = "key-1", string path = "/v1/x", KeptAnswers? kept = null, KeyGrant? grant = null) =>
+        (kept ?? _kept).StartOrJoin(new GenerateRequest { Tenant = tenant }, prompts: null, path, key, System.Text.Encoding.UTF8.GetBytes(body), grant);
 
     private static async Task<string> ReadTextAsync(IGenerationSession session, int tokens = int.MaxValue)
     {

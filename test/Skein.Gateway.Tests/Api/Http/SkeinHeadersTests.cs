@@ -14,9 +14,12 @@ public sealed class SkeinHeadersTests
         Assert.Equal(policy, Read(SkeinHeaders.Failover, value).Failover);
 
     [Fact]
-    public void Read_HedgeAndPriority_AreTaken()
+    public void Read_HedgePriorityAndDeadline_AreTaken()
     {
+        Assert.Equal(1500u, Read(SkeinHeaders.Deadline, "1500").DeadlineMs);
+        Assert.False(Read(SkeinHeaders.Deadline, "").HasDeadlineMs);
         Assert.True(Read(SkeinHeaders.Hedge, "1").Hedge);
+        Assert.True(Read(SkeinHeaders.StreamToolCalls, "1").StreamToolCalls);
         Assert.Equal(-8, Read(SkeinHeaders.Priority, "-8").Priority);
     }
 
@@ -34,8 +37,13 @@ public sealed class SkeinHeadersTests
     [InlineData(SkeinHeaders.Failover, "Exact", "exact, best-effort, never")]
     [InlineData(SkeinHeaders.Failover, "a\r\nb", "exact, best-effort, never")]
     [InlineData(SkeinHeaders.Hedge, "yes", "0, 1")]
+    [InlineData(SkeinHeaders.StreamToolCalls, "yes", "0, 1")]
     [InlineData(SkeinHeaders.Priority, "9", "-8 to 8")]
     [InlineData(SkeinHeaders.Priority, "1.5", "-8 to 8")]
+    [InlineData(SkeinHeaders.Deadline, "0", "1 to 86400000 ms")]
+    [InlineData(SkeinHeaders.Deadline, "2s", "1 to 86400000 ms")]
+    [InlineData(SkeinHeaders.Deadline, "-5", "1 to 86400000 ms")]
+    [InlineData(SkeinHeaders.Deadline, "86400001", "1 to 86400000 ms")]
     public void Read_WrongValue_NamesHeaderAndWhatIsAllowed(string header, string value, string allowed)
     {
         var refused = Assert.Throws<RequestRefusedException>(() => Read(header, value));

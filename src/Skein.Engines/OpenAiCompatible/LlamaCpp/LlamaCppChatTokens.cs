@@ -1,0 +1,55 @@
+using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.Wire;
+
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
+
+/// <summary>
+/// The ids of llama.cpp's chat call. It tells them with probabilities only; those after sampling cost nothing, as the sampler has them already. Tokens whose
+/// text its parser holds back come without an event: the number of tokens so far shows how many, and their ids are unknown.
+/// </summary>
+internal sealed class LlamaCppChatTokens : IChatTokens
+{
+    private const string TimingsAsked = "timings_per_token";
+    private const string Probabilities = "n_probs";
+    private const string Timings = "timings";
+
+    public static LlamaCppChatTokens Instance { get; } = new();
+
+    public void Ask(RequestJson body, GenerateRequest request)
+    {
+        body.Flag(TimingsAsked, true);
+        if (!AsksForProbabilities(request))
+            body.Whole(Probabilities, 1).Flag("post_sampling_probs", true);
+    }
+
+    public IChatTokenReader Read(GenerateRequest request) => new Reader(request);
+
+    private static bool AsksForProbabilities(GenerateRequest request) =>
+        request.HasLogprobs || request.Extra.Any(member => member.Name is Probabilities or "logprobs" && !ResumeTiers.IsAbsent(member));
+
+    private sealed class Reader(GenerateRequest request) : IChatTokenReader
+    {
+        private readonly bool _showsTimings = request.Extra.Any(member => member.Name == TimingsAsked && member.Json.Span.SequenceEqual("true"u8));
+        private readonly bool _showsProbabilities = AsksForProbabilities(request);
+        private int _count;
+
+        public uint[] PromptOf(JsonElement? first) => [];
+
+        // The server itself tells them at the end.
+        public string? HiddenMember(JsonElement data) =>
+            _showsTimings || !data.Elements("choices").Any(choice => choice.Member("finish_reason") is null) ? null : Timings;
+
+        public TextDelta DeltaOf(JsonElement data, JsonElement choice)
+        {
+            var delta = TextDelta.OfChat(choice, request);
+            var known = (choice.Member("logprobs") ?? default).Elements("content").Select(token => token.Whole("id")).OfType<int>().ToList();
+            // Text that the parser held back until the end belongs to tokens before, and the last count has the token that ends the answer.
+            var count = delta.End.IsEnd ? _count : data.Member(Timings)?.Whole("predicted_n") ?? _count + known.Count;
+            // Tokens of a draft model come without probabilities.
+            var lost = Math.Max(0, count - _count - known.Count);
+            delta = delta with { Ids = [.. Enumerable.Repeat(UnknownToken.Id, lost), .. known.Select(id => (uint)id)] };
+            _count += delta.Ids!.Length;
+            return _showsProbabilities ? delta : delta with { Logprobs = [] };
+        }
+    }
+}

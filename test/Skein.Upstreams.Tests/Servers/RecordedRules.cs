@@ -1,0 +1,380 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Skein.Upstreams.Tests.Servers;
+
+/// <summary>
+/// Answers generations of a server that takes and returns token ids: the client's from a recording, as a whole and continued from ids or text; all others,
+/// such as the gateway's proofs, from a small model. Grammars and generators begin anew when an answer is continued by ids. Thread-safe.
+/// </summary>
+/// <param name="parsesReasoning">Whether the server was started with a parser of reasoning.</param>
+internal abstract class RecordedRules(bool parsesReasoning)
+{
+    protected bool ParsesReasoning { get; } = parsesReasoning;
+
+    private volatile Recording? _current;
+    private int _branches = -1;
+
+    /// <summary>The small model.</summary>
+    protected TokenModel Model { get; } = new(parsesReasoning ? VllmServer.Reasoned : SmallModel.Words);
+
+    /// <summary>The dialogue that the client asks for; null: none.</summary>
+    public Dialogue? Current
+    {
+        set
+        {
+            _branches = -1;
+            _current = value is null ? null : new Recording(value, RecordedTokens.Of(value));
+        }
+    }
+
+    /// <summary>Called before each token of a client's answer with its index; true: the connection ends there.</summary>
+    public Func<int, bool>? Dies { get; set; }
+
+    /// <summary>The rules of a recorded server; null: it has no ids, or does not speak of them in its recordings.</summary>
+    /// <param name="server">Folder of the recordings.</param>
+    /// <param name="parsesReasoning">Whether it was started with a parser of reasoning.</param>
+    public static RecordedRules? Of(string server, bool parsesReasoning) =>
+        server.StartsWith("vllm-", StringComparison.Ordinal) ? new VllmRules(parsesReasoning)
+        : server.StartsWith("sglang-", StringComparison.Ordinal) ? new SgLangRules(parsesReasoning)
+        : null;
+
+    /// <summary>Answers a request; null: it is for the recordings.</summary>
+    public async Task<Ending?> TryAnswerAsync(Exchange exchange)
+    {
+        var (request, current) = (exchange.Request, _current);
+        if (request.Method != "POST" || request.Body.Length == 0 || (current?.Dialogue is { } dialogue && IsRecorded(dialogue, request)))
+            return null;
+        if (request.Path.EndsWith("/detokenize", StringComparison.Ordinal))
+            return await DetokenizeAsync(exchange, string.Concat(TokenModel.IdsIn(request.Json, "tokens").Select(id => TextOf(current, id))));
+        if (request.Path.EndsWith("/tokenize", StringComparison.Ordinal))
+            return await Answers.Json(JsonSerializer.Serialize(new { tokens = current is null ? Model.PromptOf(request.Json) : Tokenize(current, request) }))(exchange);
+        if (!request.IsGeneration)
+            return await AnswerOtherAsync(exchange);
+        if (IdsOf(request) is { } ids)
+        {
+            if (current is not null && Match(current, ids) is var (choice, count) && choice is not null)
+                return await StreamIdsAsync(exchange, choice, count, ids.Count);
+            var isRefused = current is { Choices.Count: 0, Dialogue.Status: >= 400 } && Asks(current.Dialogue, ids);
+            return isRefused ? null : await GenerateAsync(exchange);
+        }
+        return current is not null && Asks(current.Dialogue, request) ? await AnswerFromTextAsync(exchange, current) : await GenerateAsync(exchange);
+    }
+
+    /// <summary>The ids of a request that continues ids; null: it is another one.</summary>
+    protected abstract List<uint>? IdsOf(ScriptedRequest request);
+
+    /// <summary>Answers by the small model.</summary>
+    protected abstract Task<Ending> GenerateAsync(Exchange exchange);
+
+    protected abstract Task<Ending> DetokenizeAsync(Exchange exchange, string text);
+
+    /// <summary>Answers a request that is no generation; null: it is for the recordings.</summary>
+    protected virtual Task<Ending?> AnswerOtherAsync(Exchange exchange) => Task.FromResult<Ending?>(null);
+
+    /// <summary>Whether the chat call is asked for ids.</summary>
+    protected virtual bool WantsIds(ScriptedRequest request) => false;
+
+    /// <summary>Writes what follows some tokens, as the call for ids does.</summary>
+    /// <param name="tokens">All tokens, and those of a stop text that the server was not told.</param>
+    /// <param name="count">Number of tokens that the request has.</param>
+    protected abstract Task<Ending> StreamIdsAsync(Exchange exchange, RecordedTokens answer, IReadOnlyList<RecordedToken> tokens, int count, string reason, int promptTokens);
+
+    protected bool IsDead(int index) => Dies?.Invoke(index) == true;
+
+    private static string TextOf(Recording? current, uint id, TokenModel model) =>
+        current?.TextOf(id) ?? PieceIds.TextOf(id) ?? model.TextOf(id);
+
+    private string TextOf(Recording? current, uint id) => TextOf(current, id, Model);
+
+    // A recorded answer without tokens, such as a refusal.
+    private static bool IsRecorded(Dialogue dialogue, ScriptedRequest request) =>
+        dialogue.Path == request.Path && !request.IsStreamed && JsonNode.DeepEquals(dialogue.Asked, Dialogue.Normalize(request.Body));
+
+    /// <summary>Whether a request is the client's: it has the same messages or prompt, perhaps with a beginning of the answer behind them.</summary>
+    private static bool Asks(Dialogue dialogue, ScriptedRequest request)
+    {
+        var (recorded, asked) = (dialogue.Asked, Dialogue.Normalize(request.Body));
+        if (dialogue.Path != request.Path || recorded is null || asked is null)
+            return false;
+        if (asked["messages"] is JsonArray messages)
+            return recorded["messages"] is JsonArray mine && messages.Count >= mine.Count && messages.Zip(mine).All(pair => JsonNode.DeepEquals(pair.First, pair.Second));
+        return recorded["prompt"] is JsonArray prompts
+            ? prompts.Any(prompt => JsonNode.DeepEquals(prompt, asked["prompt"])) || JsonNode.DeepEquals(prompts, asked["prompt"])
+            : asked["prompt"] is JsonValue text && recorded["prompt"] is JsonValue known && text.ToString().StartsWith(known.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Whether the ids are those of a recorded prompt.</summary>
+    private bool Asks(Dialogue dialogue, List<uint> ids)
+    {
+        using var body = JsonDocument.Parse(dialogue.Body);
+        var hasPrompt = body.RootElement.TryGetProperty("messages", out var messages) ? messages.ValueKind == JsonValueKind.Array
+            : body.RootElement.TryGetProperty("prompt", out var prompt) && prompt.ValueKind is JsonValueKind.String or JsonValueKind.Array;
+        return hasPrompt && ids.SequenceEqual(Model.PromptOf(body.RootElement));
+    }
+
+    private async Task<Ending?> AnswerFromTextAsync(Exchange exchange, Recording current)
+    {
+        if (current.Choices.Count == 0 || !exchange.Request.IsStreamed || AsksSeveral(exchange.Request))
+            return null;
+        var choice = current.Choices[ChoiceOf(current, exchange.Request)];
+        var delivered = DeliveredIn(exchange.Request, current.Dialogue);
+        var withIds = WantsIds(exchange.Request);
+        var prompt = withIds ? PromptOf(choice) : [];
+        await exchange.StreamAsync();
+        var (index, begun, isFirst) = (0, 0, true);
+        foreach (var (recorded, tokens) in choice.Events)
+        {
+            var text = string.Concat(tokens.Select(token => token.Text));
+            if (tokens.Count > 0 && delivered.Length > 0)
+            {
+                if (!delivered.StartsWith(text, StringComparison.Ordinal))
+                    return await Answers.Error(400, "the last message is not a beginning of the answer")(exchange);
+                (delivered, index) = (delivered[text.Length..], index + tokens.Count);
+                // What was delivered is a part of the prompt.
+                begun += tokens.Sum(token => token.Ids.Length);
+                continue;
+            }
+            if (tokens.Count > 0 && IsDead(index))
+                return Ending.Close;
+            index += tokens.Count;
+            var chunk = (JsonObject)recorded.DeepClone();
+            if (withIds)
+                AddIds(chunk, choice, tokens, isFirst ? prompt : null);
+            if (begun > 0 && chunk["usage"] is JsonObject usage)
+                (usage["prompt_tokens"], usage["completion_tokens"]) = (usage["prompt_tokens"]!.GetValue<int>() + begun, usage["completion_tokens"]!.GetValue<int>() - begun);
+            isFirst = false;
+            await exchange.EventAsync(chunk.ToJsonString());
+        }
+        await exchange.DoneAsync();
+        return await exchange.EndAsync();
+    }
+
+    // The gateway asks for each choice and for each prompt by itself.
+    private static bool AsksSeveral(ScriptedRequest request) => Dialogue.Normalize(request.Body) is { } asked
+        && (DialogueStream.ChoicesAsked(asked) > 1 || (asked["prompt"] is JsonArray { Count: > 0 } prompts && prompts[0]!.GetValueKind() != JsonValueKind.Number));
+
+    private static void AddIds(JsonObject chunk, RecordedTokens choice, IReadOnlyList<RecordedToken> tokens, List<uint>? prompt)
+    {
+        if (prompt is not null)
+            chunk["prompt_token_ids"] ??= new JsonArray([.. prompt.Select(id => (JsonNode)id)]);
+        if (chunk["choices"] is not JsonArray { Count: > 0 } list || list[0] is not JsonObject said || said["token_ids"] is JsonArray)
+            return;
+        var end = said["finish_reason"]?.ToString() == "stop" && choice.Stop is null ? new[] { TokenModel.EndId } : [];
+        said["token_ids"] = new JsonArray([.. tokens.SelectMany(token => token.Ids).Concat(end).Select(id => (JsonNode)id)]);
+    }
+
+    private static string DeliveredIn(ScriptedRequest request, Dialogue dialogue)
+    {
+        var (asked, recorded) = (Dialogue.Normalize(request.Body)!, dialogue.Asked!);
+        if (asked["messages"] is JsonArray messages)
+            return messages.Count > (recorded["messages"] as JsonArray)!.Count ? messages[^1]!["content"]!.ToString() : "";
+        return asked["prompt"] is JsonValue text && recorded["prompt"] is JsonValue known ? text.ToString()[known.ToString().Length..] : "";
+    }
+
+    private int ChoiceOf(Recording current, ScriptedRequest request)
+    {
+        var asked = Dialogue.Normalize(request.Body)?["prompt"];
+        var index = (current.Dialogue.Asked?["prompt"] as JsonArray)?.TakeWhile(prompt => !JsonNode.DeepEquals(prompt, asked)).Count() ?? current.Choices.Count;
+        return index < current.Choices.Count ? index : Interlocked.Increment(ref _branches) % current.Choices.Count;
+    }
+
+    /// <summary>The choice whose prompt and first tokens these ids are, and how many of its tokens; null: none.</summary>
+    private (RecordedTokens? Choice, int Count) Match(Recording current, List<uint> ids)
+    {
+        var found = new List<(RecordedTokens Choice, int Count)>();
+        foreach (var choice in current.Choices)
+        {
+            var prompt = PromptOf(choice);
+            if (ids.Count < prompt.Count || !ids.Take(prompt.Count).SequenceEqual(prompt))
+                continue;
+            var rest = ids.Skip(prompt.Count).ToList();
+            var count = 0;
+            for (var at = 0; at < rest.Count && count < choice.Tokens.Count; count++)
+            {
+                if (!rest.Skip(at).Take(choice.Tokens[count].Ids.Length).SequenceEqual(choice.Tokens[count].Ids))
+                    break;
+                at += choice.Tokens[count].Ids.Length;
+            }
+            if (choice.Tokens.Take(count).Sum(token => token.Ids.Length) == rest.Count)
+                found.Add((choice, count));
+        }
+        // Each choice is asked for by itself.
+        return found.Count == 0 ? (null, 0) : found[found.Count > 1 ? Interlocked.Increment(ref _branches) % found.Count : 0];
+    }
+
+    private List<uint> Tokenize(Recording current, ScriptedRequest request)
+    {
+        var asked = Dialogue.Normalize(request.Body)!;
+        var recorded = current.Dialogue.Asked!;
+        var choice = current.Choices.FirstOrDefault(choice => asked["messages"] is { } messages
+            ? JsonNode.DeepEquals(messages, recorded["messages"])
+            : JsonNode.DeepEquals(asked["prompt"], recorded["prompt"] is JsonArray prompts ? prompts[choice.Choice] : recorded["prompt"]));
+        return choice is null ? Model.PromptOf(request.Json) : PromptOf(choice);
+    }
+
+    /// <summary>The ids of a recorded prompt: recorded ones, those that the client gave, or invented ones, as many as the server counted.</summary>
+    private List<uint> PromptOf(RecordedTokens choice)
+    {
+        if (choice.PromptIds.Count > 0)
+            return [.. choice.PromptIds];
+        using var body = JsonDocument.Parse(choice.Dialogue.Body);
+        var prompts = choice.Dialogue.Asked?["prompt"] as JsonArray;
+        if (prompts is { Count: > 0 } && prompts[0]!.GetValueKind() == JsonValueKind.Number)
+            return Model.PromptOf(body.RootElement);
+        var ids = prompts is { Count: > 0 } ? Model.OfText(prompts[choice.Choice]!.ToString()) : Model.PromptOf(body.RootElement);
+        if (choice.CountedPromptTokens is not { } counted)
+            return ids;
+        // The server counts all prompts of a request.
+        if (prompts is { Count: > 1 } several)
+            counted = (counted * (choice.Choice + 1) / several.Count) - (counted * choice.Choice / several.Count);
+        var kept = Math.Min(ids.Count, counted) - 1;
+        return [.. ids.Take(kept), .. Enumerable.Repeat(ids[^1], counted - kept)];
+    }
+
+    private Task<Ending> StreamIdsAsync(Exchange exchange, RecordedTokens answer, int count, int promptTokens)
+    {
+        // The call for ids is not told the client's stop texts: it goes on.
+        IReadOnlyList<RecordedToken> tokens = answer.Tokens;
+        var reason = answer.Reason;
+        if (answer.Stop is JsonValue stop && stop.GetValueKind() == JsonValueKind.String)
+        {
+            tokens = [.. tokens, new RecordedToken(stop.ToString(), [PieceIds.Of(stop.ToString())], null), new RecordedToken(" on", [PieceIds.Of(" on")], null)];
+            reason = "length";
+        }
+        if (count > 0 && answer.BeginsAnew)
+            tokens = [.. tokens.Take(count), .. tokens.Take(tokens.Count - count)];
+        return StreamIdsAsync(exchange, answer, tokens, count, reason, promptTokens);
+    }
+
+    /// <summary>The client's dialogue.</summary>
+    private sealed class Recording(Dialogue dialogue, IReadOnlyList<RecordedTokens> choices)
+    {
+        private readonly Dictionary<uint, string> _texts = TextsOf(choices);
+
+        public Dialogue Dialogue => dialogue;
+
+        public IReadOnlyList<RecordedTokens> Choices => choices;
+
+        /// <summary>The text of a recorded id; null: it is none.</summary>
+        public string? TextOf(uint id) => _texts.GetValueOrDefault(id);
+
+        private static Dictionary<uint, string> TextsOf(IReadOnlyList<RecordedTokens> choices)
+        {
+            var texts = new Dictionary<uint, string>();
+            foreach (var token in choices.SelectMany(choice => choice.Tokens))
+            {
+                for (var i = 0; i < token.Ids.Length; i++)
+                    texts.TryAdd(token.Ids[i], i == 0 ? token.Text : "");
+            }
+            return texts;
+        }
+    }
+}
+
+/// <summary>vLLM: the chat call returns ids, completions take and return them.</summary>
+internal sealed class VllmRules(bool parsesReasoning) : RecordedRules(parsesReasoning)
+{
+    protected override List<uint>? IdsOf(ScriptedRequest request) =>
+        request.Path == "/v1/completions" && request.Json.TryGetProperty("prompt", out var prompt)
+            && prompt.ValueKind == JsonValueKind.Array && prompt.EnumerateArray().All(id => id.ValueKind == JsonValueKind.Number)
+            ? TokenModel.IdsIn(request.Json, "prompt")
+            : null;
+
+    protected override bool WantsIds(ScriptedRequest request) => request.Body.Contains("\"return_token_ids\":true", StringComparison.Ordinal);
+
+    protected override Task<Ending> GenerateAsync(Exchange exchange) => VllmServer.GenerateAsync(exchange, Model, ParsesReasoning ? "reasoning" : null, dies: null);
+
+    protected override Task<Ending> DetokenizeAsync(Exchange exchange, string text) => Answers.Json(JsonSerializer.Serialize(new { prompt = text }))(exchange);
+
+    protected override async Task<Ending> StreamIdsAsync(
+        Exchange exchange, RecordedTokens answer, IReadOnlyList<RecordedToken> tokens, int count, string reason, int promptTokens)
+    {
+        var prompt = answer.PromptIds.Count > 0 ? new JsonArray([.. answer.PromptIds.Select(id => (JsonNode)id)]) : null;
+        await exchange.StreamAsync();
+        for (var i = count; i < tokens.Count; i++)
+        {
+            if (IsDead(i))
+                return Ending.Close;
+            await exchange.EventAsync(Event(new JsonObject
+            {
+                ["index"] = 0, ["text"] = tokens[i].Text, ["logprobs"] = LogprobsOf(tokens[i].Logprobs), ["finish_reason"] = null,
+                ["token_ids"] = new JsonArray([.. tokens[i].Ids.Select(id => (JsonNode)id)]), ["prompt_token_ids"] = i == count ? prompt : null,
+            }).ToJsonString());
+        }
+        var isEnd = reason == "stop" && answer.Stop is null;
+        var end = Event(new JsonObject
+        {
+            ["index"] = 0, ["text"] = "", ["logprobs"] = null, ["finish_reason"] = reason, ["stop_reason"] = answer.Stop is JsonValue stop
+                && stop.GetValueKind() == JsonValueKind.Number ? stop.DeepClone() : null,
+            ["token_ids"] = isEnd ? new JsonArray((JsonNode)TokenModel.EndId) : new JsonArray(),
+        });
+        foreach (var (name, value) in answer.Events.SelectMany(said => said.Chunk)
+            .Where(member => member.Value is not null && member.Key is not ("id" or "object" or "created" or "model" or "choices" or "usage" or "prompt_token_ids")))
+            end[name] = value!.DeepClone();
+        await exchange.EventAsync(end.ToJsonString());
+        if (answer.Usage is { } usage && answer.Dialogue.Asked?["n"] is null)
+            await exchange.EventAsync(new JsonObject { ["choices"] = new JsonArray(), ["usage"] = usage.DeepClone() }.ToJsonString());
+        await exchange.DoneAsync();
+        return await exchange.EndAsync();
+    }
+
+    private static JsonObject Event(JsonObject choice) => new() { ["id"] = "cmpl-ids", ["object"] = "text_completion", ["choices"] = new JsonArray(choice) };
+
+    /// <summary>Those of a chat as a completion has them.</summary>
+    private static JsonNode? LogprobsOf(JsonNode? recorded)
+    {
+        if (recorded?["content"] is not JsonArray content)
+            return recorded?.DeepClone();
+        var tops = content.Select(item => new JsonObject((item!["top_logprobs"] as JsonArray ?? [])
+            .GroupBy(top => top!["token"]!.ToString(), StringComparer.Ordinal)
+            .Select(top => KeyValuePair.Create<string, JsonNode?>(top.Key, top.First()!["logprob"]!.DeepClone()))));
+        return new JsonObject
+        {
+            ["tokens"] = new JsonArray([.. content.Select(item => item!["token"]!.DeepClone())]),
+            ["token_logprobs"] = new JsonArray([.. content.Select(item => item!["logprob"]!.DeepClone())]),
+            ["top_logprobs"] = new JsonArray([.. tops]),
+            ["text_offset"] = new JsonArray([.. content.Select(_ => (JsonNode)0)]),
+        };
+    }
+}
+
+/// <summary>SGLang: <c>/generate</c> takes and returns ids; every event has the whole answer so far.</summary>
+internal sealed class SgLangRules(bool parsesReasoning) : RecordedRules(parsesReasoning)
+{
+    // A streamed chat returns none.
+    protected override bool WantsIds(ScriptedRequest request) => !request.IsChat && request.Body.Contains("\"return_token_ids\":true", StringComparison.Ordinal);
+
+    protected override List<uint>? IdsOf(ScriptedRequest request) =>
+        request.Path == "/generate" && request.Json.TryGetProperty("input_ids", out _) ? TokenModel.IdsIn(request.Json, "input_ids") : null;
+
+    protected override Task<Ending> GenerateAsync(Exchange exchange) => SgLangServer.GenerateAsync(exchange, Model, ParsesReasoning, dies: null);
+
+    protected override Task<Ending> DetokenizeAsync(Exchange exchange, string text) => Answers.Json(JsonSerializer.Serialize(new { text }))(exchange);
+
+    protected override async Task<Ending?> AnswerOtherAsync(Exchange exchange) =>
+        exchange.Request.Path == "/separate_reasoning" ? await SgLangServer.SeparateAsync(exchange) : null;
+
+    protected override async Task<Ending> StreamIdsAsync(
+        Exchange exchange, RecordedTokens answer, IReadOnlyList<RecordedToken> tokens, int count, string reason, int promptTokens)
+    {
+        object end = reason == "stop"
+            ? new { type = "stop", matched = answer.Stop is JsonValue stop && stop.GetValueKind() == JsonValueKind.Number ? stop.GetValue<int>() : (int)TokenModel.EndId }
+            : new { type = "length", length = tokens.Count - count };
+        var (text, ids) = ("", new List<uint>());
+        await exchange.StreamAsync();
+        for (var i = count; i < tokens.Count; i++)
+        {
+            if (IsDead(i))
+                return Ending.Close;
+            (text, ids) = (text + tokens[i].Text, [.. ids, .. tokens[i].Ids]);
+            if (i < tokens.Count - 1)
+                await exchange.EventAsync(SgLangServer.Event(text, ids, null, promptTokens));
+        }
+        if (reason == "stop" && answer.Stop is null)
+            ids.Add(TokenModel.EndId);
+        await exchange.EventAsync(SgLangServer.Event(text, ids, end, promptTokens));
+        await exchange.DoneAsync();
+        return await exchange.EndAsync();
+    }
+}
