@@ -26,7 +26,7 @@ internal static class SkeinHeaders
     /// <summary>In: priority class, -8 to 8; lower is served first. Default 0.</summary>
     public const string Priority = "x-skein-priority";
 
-    /// <summary>In: how long the client waits for the whole answer, in milliseconds from the arrival of the request, 1 to 86,400,000. Default: no deadline.</summary>
+    /// <summary>In: how long the client waits for the whole answer, in milliseconds from its arrival, 1 to 86,400,000. Default: no deadline.</summary>
     public const string Deadline = "x-skein-deadline-ms";
 
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
