@@ -32,7 +32,7 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
-    /// <summary>In: <c>1</c> streams tool calls as the engine makes them, <c>0</c> sends each whole. Default: as the gateway is configured.</summary>
+    /// <summary>In: <c>1</c> streams tool calls as the engine makes them, <c>0</c> sends each whole. Default: the gateway's own.</summary>
     public const string StreamToolCalls = "x-skein-stream-tool-calls";
 
     /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>
