@@ -97,7 +97,8 @@ public static class TraceReplay
         string.Create(
             CultureInfo.InvariantCulture,
             $$"""
-            {"model":{{JsonSerializer.Serialize(model)}},"prompt":"{{new string('x', request.PromptBytes)}}","max_tokens":{{request.AnswerTokens}},"stream":true}
+            {"model":{{JsonSerializer.Serialize(model)}},"prompt":"{{new string('x', request.PromptBytes)}}",
+            "max_tokens":{{request.AnswerTokens}},"stream":true}
             """),
         Encoding.UTF8,
         "application/json");
