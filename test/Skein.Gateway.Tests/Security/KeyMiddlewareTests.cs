@@ -209,6 +209,8 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     private async Task<(HttpStatusCode Status, string? Code, string Body)> SendAsync(string method, string path, string? authorization, string? body = null)
     {
         using var request = Request(method, path, authorization, body);
+        // Whole: two slashes at the begin of a relative address would name a host.
+        request.RequestUri = new Uri($"http://{_gateway.Http}{path}");
         using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var code = response.IsSuccessStatusCode || !text.StartsWith('{') ? null
