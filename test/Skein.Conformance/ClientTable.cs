@@ -21,7 +21,7 @@ public sealed class ClientTable : IDisposable
 
     /// <summary>Runs a test and counts how it ended.</summary>
     /// <param name="api">What the client speaks: chat, responses or messages.</param>
-    internal async Task RunAsync(NpmPackage client, string api, string situation, Func<Task> test)
+    internal async Task RunAsync(IClient client, string api, string situation, Func<Task> test)
     {
         await client.InstallAsync(); // skips the test if the client cannot be had: not counted
         try
@@ -42,7 +42,7 @@ public sealed class ClientTable : IDisposable
             File.WriteAllText(page, Write());
     }
 
-    private void Count(NpmPackage client, string api, string situation, string? problem) => _cells.AddOrUpdate(
+    private void Count(IClient client, string api, string situation, string? problem) => _cells.AddOrUpdate(
         ($"{client.Name} {client.Version}", api, situation),
         _ => (problem is null ? 1 : 0, 1, problem),
         (_, cell) => (cell.Good + (problem is null ? 1 : 0), cell.All + 1, problem ?? cell.Problem));

@@ -92,6 +92,9 @@ internal static class StatusCommand
         if (wide || Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = Unlimited;
         Console.WriteLine(Summary(members));
+        // In full: the table cuts it.
+        foreach (var member in members.Where(member => member is { Role: Roles.Gateway, Reason.Length: > 0 }))
+            Console.WriteLine($"{member.Name}: {member.Reason}");
         AnsiConsole.Write(wide ? ToWideTable(members) : ToTable(members));
     });
 

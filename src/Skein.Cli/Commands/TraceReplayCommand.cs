@@ -81,7 +81,8 @@ internal static class TraceReplayCommand
         string[] common = ["--grpc", "0", "--grace", "1s", "--log", "warning"];
         string[] gateway =
         [
-            "--http", "0", "--lame-duck", "0s", "--policy", policy, "--expected-replicas", Text(settings.Replicas), "--queue-length", Text(settings.QueueLength),
+            "--http", "0", "--lame-duck", "0s", "--policy", policy, "--expected-replicas", Text(settings.Replicas),
+            "--queue-length", Text(settings.QueueLength),
             "--queue-timeout", string.Create(CultureInfo.InvariantCulture, $"{settings.QueueTimeout.TotalMilliseconds:0}ms"), .. common,
         ];
         return

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Skein.Gateway.Telemetry;
 
-/// <summary>Metrics of the queue's bounds: what waits beside its length, and why requests are refused. Label sets are bounded by the models that wait.</summary>
+/// <summary>Metrics of the queue's bounds: what waits, and why requests are refused. Label sets are bounded by the models that wait.</summary>
 internal sealed class QueueMetrics : IHostedService
 {
     public QueueMetrics(IMeterFactory meters, AdmissionQueue admission)

@@ -96,7 +96,10 @@ public static class TraceReplay
     private static StringContent BodyOf(string model, ReplayRequest request) => new(
         string.Create(
             CultureInfo.InvariantCulture,
-            $$"""{"model":{{JsonSerializer.Serialize(model)}},"prompt":"{{new string('x', request.PromptBytes)}}","max_tokens":{{request.AnswerTokens}},"stream":true}"""),
+            $$"""
+            {"model":{{JsonSerializer.Serialize(model)}},"prompt":"{{new string('x', request.PromptBytes)}}",
+            "max_tokens":{{request.AnswerTokens}},"stream":true}
+            """),
         Encoding.UTF8,
         "application/json");
 }

@@ -109,8 +109,8 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     }
 
     /// <summary>
-    /// Something between the hosts may refuse connections while datagrams pass. A process that runs answers the ping in about the time in which the refusal came:
-    /// a refusal counts only after several times that.
+    /// Something between the hosts may refuse connections while datagrams pass. A process that runs answers the ping in about the time in which the refusal
+    /// came: a refusal counts only after several times that.
     /// </summary>
     private void OnRefused(uint sequence, Probe probe)
     {

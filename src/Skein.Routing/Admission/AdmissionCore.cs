@@ -55,6 +55,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             return null;
         replica.LastTurn = ++_turns;
         _isSuspectRunning |= request.IsSuspect;
+        _retryAfterEstimators.Of(request.Model).Leased(now);
         return new Reservation(replica, replica.Reserve(now), NextSince(replica))
         {
             Breaks = replica.Breaks, IsSuspect = request.IsSuspect, Request = request,
@@ -144,6 +145,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var replica = slot.Replica;
         replica.Unreserve();
+        if (slot.Request is { } request)
+            _retryAfterEstimators.Of(request.Model).Freed(now);
         if (slot.Charged > 0)
             Correct(slot, fault, answerTokens);
         if (IsFailure(slot, fault))

@@ -23,6 +23,9 @@ internal sealed class RetryAfterEstimator
     /// <summary>Its multiples modulo 1 are never close to each other.</summary>
     private const double GoldenRatio = 0.618033988749895;
 
+    /// <summary>Slots that are held this many times longer than expected are no chance: answers are longer now.</summary>
+    private const double NoChance = 4;
+
     private const int EnoughGrants = 32;
     private const int MostPromises = 100_000;
 
@@ -32,12 +35,25 @@ internal sealed class RetryAfterEstimator
     private int _grants;
     private bool _isHoldMeasured;
     private int _slots = 1;
+    private int _leases;
+    private TimeSpan _noneFreedSince;
     private TimeSpan? _lastGrant;
     private TimeSpan _lastPlace;
     private int _rounds;
 
-    /// <summary>Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies.</summary>
-    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * (_grants >= EnoughGrants ? _grantSeconds : _holdSeconds / _slots));
+    /// <summary>A slot was leased.</summary>
+    public void Leased(TimeSpan now)
+    {
+        if (_leases++ == 0)
+            _noneFreedSince = now;
+    }
+
+    /// <summary>A slot was given back, however its lease ended.</summary>
+    public void Freed(TimeSpan now)
+    {
+        _leases = Math.Max(0, _leases - 1);
+        _noneFreedSince = now;
+    }
 
     /// <summary>Adds the time for which a slot was leased to the moving average.</summary>
     public void Observe(TimeSpan held)
@@ -85,7 +101,7 @@ internal sealed class RetryAfterEstimator
     {
         if (slots > 0)
             _slots = slots;
-        var perPlace = PerPlace;
+        var perPlace = PerPlace(now);
         var free = now + (perPlace * ahead);
         _lastPlace = (_lastPlace > free ? _lastPlace : free) + perPlace;
         // Those who cannot be told their time are told different ones.
@@ -96,6 +112,17 @@ internal sealed class RetryAfterEstimator
         if (_promised.Count < MostPromises)
             _promised.Enqueue(now + wait, now + wait);
         return wait;
+    }
+
+    /// <summary>
+    /// Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies. While slots are held for much longer
+    /// than is known, that time itself: a caller is not told to come back again and again while nothing ends.
+    /// </summary>
+    private TimeSpan PerPlace(TimeSpan now)
+    {
+        var expected = TimeSpan.FromSeconds(Margin * (_grants >= EnoughGrants ? _grantSeconds : _holdSeconds / _slots));
+        var held = _leases > 0 ? now - _noneFreedSince : TimeSpan.Zero;
+        return held > (_isHoldMeasured ? expected * NoChance : expected) ? held : expected;
     }
 }
 

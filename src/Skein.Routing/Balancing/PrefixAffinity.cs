@@ -16,7 +16,7 @@ internal sealed class PrefixAffinity : IBalancingPolicy
 
     private static readonly Bound Load = new(Factor: 1.25, Margin: 6);
 
-    /// <summary>Requests of the last minute, of all gateways as replicas report them. A replica that gets more than 1.25 times its share is a hot spot.</summary>
+    /// <summary>Requests of the last minute, of all gateways as replicas report them. A replica with more than 1.25 times its share is a hot spot.</summary>
     private static readonly Bound Recent = new(Factor: 1.18, Margin: 3);
 
     private static readonly Bound RecentForNewKeys = new(Factor: 1.1, Margin: 2);

@@ -72,7 +72,8 @@ internal sealed class PassThroughCall : IEngineCall
         {
             throw isWaiting
                 ? new FaultException(
-                    Fault.DeadlineExceeded, $"no slot for model '{_request.Model}' came free within the deadline of the request, {_request.DeadlineMs} ms", stopped,
+                    Fault.DeadlineExceeded, $"no slot for model '{_request.Model}' came free within the deadline of the request, {_request.DeadlineMs} ms",
+                    stopped,
                     retryAfter: _services.Admission.PastDeadline(_request.Model))
                 : PastDeadline(stopped);
         }

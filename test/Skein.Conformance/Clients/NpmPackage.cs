@@ -11,7 +11,7 @@ namespace Skein.Conformance.Clients;
 /// <param name="name">Name of the package.</param>
 /// <param name="version">Exact version.</param>
 /// <param name="others">Further packages that its script needs, each with its version.</param>
-internal sealed class NpmPackage(string name, string version, params IReadOnlyList<string> others)
+internal sealed class NpmPackage(string name, string version, params IReadOnlyList<string> others) : IClient
 {
     private static readonly TimeSpan InstallTimeout = TimeSpan.FromMinutes(5);
     private static readonly SemaphoreSlim Installing = new(1, 1);

@@ -10,15 +10,21 @@ using Skein.EndToEnd.Support;
 namespace Skein.Conformance.Engines;
 
 /// <summary>
-/// A server that speaks OpenAI's protocol without ids, whose model follows a script. Chats that do not mention <see cref="Mark"/> are the gateway's own: they are
+/// A server that speaks OpenAI's protocol without ids, whose model follows a script. Chats that mention none of its marks are the gateway's own: they are
 /// answered with a fixed text. Thread-safe.
 /// </summary>
 internal sealed class ScriptedEngine : IAsyncDisposable
 {
     public const string Model = "scripted";
 
-    /// <summary>Text that is in every request of a client.</summary>
+    /// <summary>Text that is in every request of a client that lets us choose its words.</summary>
     public const string Mark = "conformance";
+
+    /// <summary>One of these texts is in every request of a client: the others are of programs with words of their own.</summary>
+    private static readonly string[] Marks = [Mark, "CANARY_OK", "compatibility status"];
+
+    /// <summary>Between the pieces of an answer to a client that asks for a slow one.</summary>
+    private static readonly TimeSpan SlowPace = TimeSpan.FromMilliseconds(200);
 
     private static readonly JsonSerializerOptions WithoutNulls = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
@@ -26,11 +32,15 @@ internal sealed class ScriptedEngine : IAsyncDisposable
     private readonly Func<ChatCall, Reply> _script;
     private readonly DeathTrap _trap;
     private readonly ConcurrentQueue<ChatCall> _asked = new();
+    private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isGone;
 
     private ScriptedEngine(WebApplication app, Func<ChatCall, Reply> script, DeathTrap trap) => (_app, _script, _trap) = (app, script, trap);
 
     public Uri Url { get; private set; } = null!;
+
+    /// <summary>Completes when a client's answer was given up while it was sent.</summary>
+    public Task Left => _left.Task;
 
     /// <summary>Requests of clients, in the order of their arrival.</summary>
     public IReadOnlyList<ChatCall> Asked => [.. _asked];
@@ -68,7 +78,7 @@ internal sealed class ScriptedEngine : IAsyncDisposable
     private async Task ChatAsync(HttpContext http)
     {
         var call = new ChatCall(await JsonSerializer.DeserializeAsync<JsonElement>(http.Request.Body, cancellationToken: http.RequestAborted));
-        var isClients = call.Mentions(Mark);
+        var isClients = Marks.Any(call.Mentions);
         if (isClients)
             _asked.Enqueue(call);
         var reply = isClients ? _script(call) : new Reply("one two three four");
@@ -85,21 +95,28 @@ internal sealed class ScriptedEngine : IAsyncDisposable
 
         http.Response.ContentType = "text/event-stream";
         var sent = 0;
+        var pace = call.Mentions("slow") ? SlowPace : TimeSpan.Zero;
+        await using var onLeft = isClients ? http.RequestAborted.Register(() => _left.TrySetResult()) : default;
         foreach (var delta in reply.Deltas(prefix))
         {
+            if (pace > TimeSpan.Zero)
+                await Task.Delay(pace, TimeProvider.System, http.RequestAborted);
             if (isClients && _trap.Springs(sent++))
             {
                 _trap.Caught.SetResult(this);
                 await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
             }
 
-            await SendAsync(http, new { choices = new[] { new { index = 0, delta } } });
+            await SendAsync(http, Chunk([new { index = 0, delta }]));
         }
 
-        await SendAsync(http, new { choices = new[] { new { index = 0, delta = new { }, finish_reason = reason } } });
-        await SendAsync(http, new { choices = Array.Empty<object>(), usage });
+        await SendAsync(http, Chunk([new { index = 0, delta = new { }, finish_reason = reason }]));
+        await SendAsync(http, Chunk([], usage));
         await http.Response.WriteAsync("data: [DONE]\n\n", http.RequestAborted);
     }
+
+    private static object Chunk(object[] choices, object? usage = null) =>
+        new { id = "x", @object = "chat.completion.chunk", created = 1, model = Model, choices, usage };
 
     private static async Task SendAsync(HttpContext http, object data)
     {

@@ -19,14 +19,17 @@ internal sealed class GatewayWithEngines : IAsyncDisposable
 
     /// <summary>Starts them, and waits until all engines are served.</summary>
     /// <param name="trap">Stops the first engine that is about to send a certain piece.</param>
-    public static async Task<GatewayWithEngines> StartAsync(Func<ChatCall, Reply> script, int engines = 1, DeathTrap? trap = null)
+    /// <param name="slots">Slots of each engine.</param>
+    /// <param name="queueLength">Requests that may wait.</param>
+    public static async Task<GatewayWithEngines> StartAsync(
+        Func<ChatCall, Reply> script, int engines = 1, DeathTrap? trap = null, int slots = 8, int queueLength = 64)
     {
         var started = new List<ScriptedEngine>();
         try
         {
             for (var i = 0; i < engines; i++)
                 started.Add(await ScriptedEngine.StartAsync(script, trap));
-            var gateway = await UpstreamGateway.StartAsync(started.Select(engine => engine.Url), "--upstream-slots", "8", "--queue-timeout", "3s");
+            var gateway = await UpstreamGateway.StartAsync(started.Select(engine => engine.Url), "--upstream-slots", $"{slots}", "--queue-timeout", "3s", "--queue-length", $"{queueLength}");
             foreach (var engine in started)
                 await gateway.MemberAsync($"{engine.Url.Host}:{engine.Url.Port}", "alive");
             return new GatewayWithEngines(gateway, started);

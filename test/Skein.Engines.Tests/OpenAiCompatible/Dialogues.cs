@@ -18,7 +18,7 @@ internal static class Dialogues
 
     public static FakeServer SgLang(bool isIncremental) => new FakeServer()
         .On("/get_model_info", """{"model_path":"org/fake","tokenizer_path":"org/fake","is_generation":true}""")
-        .On("/get_server_info", """{"version":"0.5.5","max_running_requests":48,"dtype":"auto"}""")
+        .On("/get_server_info", """{"version":"0.5.5","max_running_requests":48,"dtype":"auto","enable_cache_report":true}""")
         .On("/v1/models", """{"object":"list","data":[{"id":"fake","object":"model","owned_by":"sglang","root":"fake","max_model_len":64}]}""")
         .On("/tokenize", _ => [Json(new { count = 2, max_model_len = 64, tokens = new[] { 0, 1 } })])
         .On("/detokenize", body => [Json(new { text = FakeModel.TextOf(Ids(body, "tokens")) })])

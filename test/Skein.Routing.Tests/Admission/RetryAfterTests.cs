@@ -52,6 +52,37 @@ public sealed class RetryAfterTests
         Assert.InRange(times.Max().TotalSeconds, 0.5, 30);
     }
 
+    /// <summary>With one slot and nothing measured, each return was told 275 ms: an SDK with five retries gave up after 1.5 s of an answer of 1.6 s.</summary>
+    [Theory]
+    [InlineData(false, 7)]
+    [InlineData(true, 9)]
+    public void SlotIsHeldForLongerThanKnown_CallerIsToldLongerTimes(bool hasMeasured, int most)
+    {
+        var core = new AdmissionCore(
+            new AdmissionOptions { QueueLength = 0 }, new HealthOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
+            new SeededRandomSource(1));
+        core.Update(new FleetSnapshot([new Replica(Replica("a", 1))], [], complete: true), TimeSpan.Zero, []);
+        var now = TimeSpan.FromSeconds(1);
+        if (hasMeasured)
+            core.Release(core.TryReserve(Ask(), now)!.Value, TimeSpan.FromSeconds(0.5), fault: null, now += TimeSpan.FromSeconds(0.5));
+        var ends = now + TimeSpan.FromSeconds(20);
+        var running = core.TryReserve(Ask(), now)!.Value;
+        now += TimeSpan.FromSeconds(0.1);
+
+        var returns = 0;
+        for (; now < ends; returns++)
+            now += Assert.Throws<FaultException>(() => core.Enqueue(Ask(isRetry: returns > 0), now)).RetryAfter!.Value;
+        core.Release(running, TimeSpan.FromSeconds(20), fault: null, ends);
+
+        Assert.NotNull(core.TryReserve(Ask(isRetry: true), now));
+        Assert.InRange(returns, 1, most);
+
+        static AdmissionRequest Ask(bool isRetry = false) => new("m", new Arrival(0, 1, 0), Displaced: false, null, "", [])
+        {
+            Traits = new RequestTraits { IsRetry = isRetry },
+        };
+    }
+
     [Fact]
     public void MoreCallersThanCanBeTold_AreToldDifferentTimes()
     {

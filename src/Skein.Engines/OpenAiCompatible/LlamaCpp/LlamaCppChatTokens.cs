@@ -22,12 +22,12 @@ internal sealed class LlamaCppChatTokens : IChatTokens
             body.Whole(Probabilities, 1).Flag("post_sampling_probs", true);
     }
 
-    public IChatTokenReader Read(GenerateRequest request) => new Reader(request);
+    public IChatTokenReader Read(GenerateRequest request) => new LlamaCppTokenReader(request);
 
     private static bool AsksForProbabilities(GenerateRequest request) =>
         request.HasLogprobs || request.Extra.Any(member => member.Name is Probabilities or "logprobs" && !ResumeTiers.IsAbsent(member));
 
-    private sealed class Reader(GenerateRequest request) : IChatTokenReader
+    private sealed class LlamaCppTokenReader(GenerateRequest request) : IChatTokenReader
     {
         private readonly bool _showsTimings = request.Extra.Any(member => member.Name == TimingsAsked && member.Json.Span.SequenceEqual("true"u8));
         private readonly bool _showsProbabilities = AsksForProbabilities(request);

@@ -34,7 +34,9 @@ internal static class TextBody
 
     private static RequestJson Chat(RequestJson body, ServerProfile profile, ChatPrompt chat, GenerateRequest request)
     {
-        body.Raw("messages", Messages(chat, request.Resume, profile.ContinuesLastMessage(request))).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span)
+        body.Raw("messages", Messages(chat, request.Resume, profile.ContinuesLastMessage(request)))
+            .Raw("tools", chat.Tools.Span)
+            .Raw("tool_choice", chat.ToolChoice.Span)
             .Raw("response_format", chat.ResponseFormat.Span);
         if (request.HasLogprobs)
             body.Flag("logprobs", true).Whole("top_logprobs", request.Logprobs > 0 ? request.Logprobs : null);

@@ -1,8 +1,8 @@
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>
-/// Finds the text of ids that has no text of tokens which the server hides in its answers and shows in its <c>/detokenize</c>: end tokens that an answer passed,
-/// because the client asked to ignore them. Stateless.
+/// Finds the text of ids without the tokens that the server hides in its answers and shows in its <c>/detokenize</c>: end tokens that an answer passed, because
+/// the client asked to ignore them. Stateless.
 /// </summary>
 /// <param name="textOf">The server's text of some ids of the answer.</param>
 internal sealed class HiddenTokens(Func<IReadOnlyList<uint>, ValueTask<string>> textOf)

@@ -4,8 +4,8 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.Tools;
 
 /// <summary>
-/// How a model writes its tool calls, for an answer whose calls the server's own parser cannot read because ids continued it. Only calls whose arguments are one
-/// JSON object are known. White space does not count. Immutable.
+/// How a model writes its tool calls, for an answer whose calls the server's own parser cannot read because ids continued it. Only calls whose arguments are
+/// one JSON object are known. White space does not count. Immutable.
 /// </summary>
 /// <param name="Before">Text in front of the first name.</param>
 /// <param name="Between">Text between a name and its arguments.</param>

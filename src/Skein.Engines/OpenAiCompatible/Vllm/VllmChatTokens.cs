@@ -12,9 +12,9 @@ internal sealed class VllmChatTokens(string engine) : IChatTokens
 
     public void Ask(RequestJson body, GenerateRequest request) => body.Flag(Asked, true);
 
-    public IChatTokenReader Read(GenerateRequest request) => new Reader(engine, request);
+    public IChatTokenReader Read(GenerateRequest request) => new VllmTokenReader(engine, request);
 
-    private sealed class Reader(string engine, GenerateRequest request) : IChatTokenReader
+    private sealed class VllmTokenReader(string engine, GenerateRequest request) : IChatTokenReader
     {
         private readonly bool _isShown = request.Extra.Any(member => member.Name == Asked && member.Json.Span.SequenceEqual("true"u8));
 

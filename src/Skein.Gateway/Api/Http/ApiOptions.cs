@@ -33,8 +33,8 @@ public sealed record ApiOptions
     public bool ClampMaxTokens { get; init; }
 
     /// <summary>
-    /// Whether tool calls are streamed as the engine makes them. Default false: each comes whole, so that a lost one can be made again unseen. A request may ask
-    /// for either.
+    /// Whether tool calls are streamed as the engine makes them. Default false: each comes whole, so that a lost one can be made again unseen. A request may
+    /// ask for either.
     /// </summary>
     public bool StreamToolCalls { get; init; }
 

@@ -33,7 +33,8 @@ internal sealed class KeptAnswers
     {
         (_sessions, _time, _mostBytes) = (sessions, time, mostBytes);
         var meter = meters.Create(MetricNames.Meter);
-        meter.CreateObservableGauge("skein.kept_answers", () => Count, "{answer}", "Answers that are kept because of an idempotency key, those that run included.");
+        meter.CreateObservableGauge(
+            "skein.kept_answers", () => Count, "{answer}", "Answers that are kept because of an idempotency key, those that run included.");
         meter.CreateObservableGauge("skein.kept_answers.memory", () => Bytes, "By", "Memory of the kept answers.");
     }
 
@@ -177,7 +178,7 @@ internal sealed class KeptAnswer
     public long Bytes => Volatile.Read(ref _bytes);
 
     /// <summary>A reader from the first frame on.</summary>
-    public IGenerationSession Join() => new Reader(this);
+    public IGenerationSession Join() => new JoinedSession(this);
 
     private async Task ReadAsync()
     {
@@ -223,7 +224,7 @@ internal sealed class KeptAnswer
             throw new FaultException(Fault.StreamLost, $"the answer is longer than an answer with an idempotency-key may be; allowed: {MostBytes} bytes");
     }
 
-    private sealed class Reader(KeptAnswer answer) : IGenerationSession
+    private sealed class JoinedSession(KeptAnswer answer) : IGenerationSession
     {
         private int _next;
 

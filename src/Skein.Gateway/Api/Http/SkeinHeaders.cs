@@ -26,13 +26,13 @@ internal static class SkeinHeaders
     /// <summary>In: priority class, -8 to 8; lower is served first. Default 0.</summary>
     public const string Priority = "x-skein-priority";
 
-    /// <summary>In: how long the client waits for the whole answer, in milliseconds from the arrival of the request, 1 to 86,400,000. Default: no deadline.</summary>
+    /// <summary>In: how long the client waits for the whole answer, in milliseconds from its arrival, 1 to 86,400,000. Default: no deadline.</summary>
     public const string Deadline = "x-skein-deadline-ms";
 
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
-    /// <summary>In: <c>1</c> streams tool calls as the engine makes them, <c>0</c> sends each whole. Default: as the gateway is configured.</summary>
+    /// <summary>In: <c>1</c> streams tool calls as the engine makes them, <c>0</c> sends each whole. Default: the gateway's own.</summary>
     public const string StreamToolCalls = "x-skein-stream-tool-calls";
 
     /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>

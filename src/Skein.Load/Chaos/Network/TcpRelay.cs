@@ -88,9 +88,9 @@ public sealed class TcpRelay(string host, int port) : IAsyncDisposable
             while (true)
                 _ = RelayAsync(await listener.AcceptSocketAsync(_stop.Token));
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
         {
-            // It was cut, or stops.
+            // It was cut, or stops; the last one: between two calls.
         }
     }
 

@@ -1,0 +1,115 @@
+using System.Text.Json.Nodes;
+using Skein.Conformance.Clients;
+using Skein.Conformance.Engines;
+using Skein.Conformance.Gateways;
+
+namespace Skein.Conformance;
+
+/// <summary>Clients of OpenAI's chat API, in several major versions. The short form has the newest one.</summary>
+public sealed class ChatTests(ClientTable table, SdkGateway shared) : IClassFixture<SdkGateway>
+{
+    private const string Newest = "7.55.0";
+
+    private static readonly NpmPackage LangChain = new("@langchain/openai", "1.6.0", "@langchain/core");
+
+    public static TheoryData<string> Versions => [Newest, "6.49.0", "5.23.2", "4.104.0"];
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task OpenAi_GetsWhatTheModelSaid(string version)
+    {
+        await CheckAsync(version, "plain", """{"text":"STORY","finish":"stop","output":7}""");
+        await CheckAsync(version, "stream", """{"text":"STORY","finish":"stop","output":7}""");
+        await CheckAsync(version, "tools", """{"finish":"tool_calls","input":{"a":1,"b":2},"text":"It is 3."}""");
+        await CheckAsync(version, "error", """{"error":"NotFoundError","status":404,"code":"model_not_found"}""");
+    }
+
+    /// <summary>A piece every 200 ms.</summary>
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public Task OpenAi_SlowEngine_GetsTheWholeAnswer(string version) => CheckAsync(version, "slow", """{"text":"STORY","finish":"stop","output":7}""");
+
+    /// <summary>The client follows Retry-After: both of two requests for one slot without a queue are answered.</summary>
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public Task OpenAi_Overload_IsAnsweredWhenItComesBack(string version) => RunAsync(version, "overload", async client =>
+    {
+        await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, slots: 1, queueLength: 0);
+
+        var output = await client.RunScriptAsync("openai-chat.mjs", setting.Http, "overload");
+
+        Assert.Equal($$"""{"texts":["{{SdkScript.Story}}","{{SdkScript.Story}}"]}""", output.Trim());
+    });
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public Task OpenAi_Cancels_EngineIsStopped(string version) => RunAsync(version, "cancel", async client =>
+    {
+        await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer);
+
+        await client.RunScriptAsync("openai-chat.mjs", setting.Http, "cancel");
+
+        await setting.Engines[0].Left.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken);
+    });
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public Task OpenAi_ServerDiesInMidAnswer_GetsTheWholeAnswer(string version) => RunAsync(version, "failover", async client =>
+    {
+        var answer = await DieAsync(client, "openai-chat.mjs", engines: 2, "failover");
+
+        Assert.Equal(SdkScript.Story, answer["text"]!.GetValue<string>());
+        Assert.Equal("stop", answer["finish"]!.GetValue<string>());
+    });
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public Task OpenAi_LastServerDiesInMidAnswer_Throws(string version) => RunAsync(version, "broken", async client =>
+    {
+        var answer = await DieAsync(client, "openai-chat.mjs", engines: 1, "broken");
+
+        Assert.StartsWith("Once upon", answer["text"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.NotNull(answer["error"]);
+    });
+
+    [Theory]
+    [InlineData("plain", """{"text":"STORY"}""")]
+    [InlineData("stream", """{"text":"STORY"}""")]
+    [InlineData("tools", """{"input":{"a":1,"b":2}}""")]
+    public Task LangChain_GetsWhatTheModelSaid(string situation, string expected)
+    {
+        Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
+        return table.RunAsync(LangChain, "chat", situation, async () => Assert.Equal(
+            expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),
+            (await LangChain.RunScriptAsync("langchain.mjs", shared.Http, situation)).Trim()));
+    }
+
+    [Fact]
+    public Task LangChain_ServerDiesInMidAnswer_GetsTheWholeAnswer()
+    {
+        Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
+        return table.RunAsync(LangChain, "chat", "failover", async () => Assert.Equal(
+            SdkScript.Story, (await DieAsync(LangChain, "langchain.mjs", engines: 2, "failover"))["text"]!.GetValue<string>()));
+    }
+
+    private static async Task<JsonNode> DieAsync(NpmPackage client, string script, int engines, string situation)
+    {
+        var trap = DeathTrap.At(SdkScript.PieceOfDeath);
+        await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines, trap);
+        var running = client.RunScriptAsync(script, setting.Http, situation);
+        await setting.WhenStreamingAsync(); // a server that dies may take with it what nobody has read yet
+        await trap.EndCaughtAsync();
+        return JsonNode.Parse(await running)!;
+    }
+
+    private Task CheckAsync(string version, string situation, string expected) => RunAsync(version, situation, async client => Assert.Equal(
+        expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),
+        (await client.RunScriptAsync("openai-chat.mjs", shared.Http, situation)).Trim()));
+
+    private Task RunAsync(string version, string situation, Func<NpmPackage, Task> test)
+    {
+        Assert.SkipUnless(version == Newest || Form.IsLong, Form.SkipMessage);
+        var client = new NpmPackage("openai", version);
+        return table.RunAsync(client, "chat", situation, () => test(client));
+    }
+}
