@@ -9,6 +9,7 @@ using Skein.Gateway.Dashboard;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
 using Skein.Gateway.Keys;
+using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 
 namespace Skein.Gateway;
@@ -75,7 +76,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.UseHttpApi();
-        app.Use(new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>()).EnterAsync);
+        app.Use(new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>(), app.Services.GetRequiredService<GatewayMetrics>()).EnterAsync);
         app.MapDialects();
         app.MapOpenApi();
         var messages = app.Services.GetRequiredService<MessageGate>();

@@ -1,6 +1,7 @@
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Keys;
+using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Security;
 
@@ -9,7 +10,8 @@ namespace Skein.Gateway.Security;
 /// page, which has no data of its own, and CORS preflights, which cannot carry one. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client
 /// cannot tell a missing key from a wrong one.
 /// </summary>
-internal sealed class KeyMiddleware(ApiKeyStore keys)
+/// <param name="metrics">Counts and logs refusals; null: nobody does.</param>
+internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = null)
 {
     private const string Bearer = "Bearer ";
 
@@ -21,7 +23,7 @@ internal sealed class KeyMiddleware(ApiKeyStore keys)
         if (!keys.IsRequired || Any(Open, http) || HttpMethods.IsOptions(http.Request.Method))
             return next(http);
         return keys.Find(SecretOf(http.Request.Headers)) is not { } key ? UnauthorizedAsync(http)
-            : !key.Admin && Any(ForAdmins, http) ? ForbiddenAsync(http)
+            : !key.Admin && Any(ForAdmins, http) ? ForbiddenAsync(http, key)
             : ServeAsync(http, new KeyGrant(key, keys.MeterOf(key)), next);
     }
 
@@ -55,22 +57,35 @@ internal sealed class KeyMiddleware(ApiKeyStore keys)
     {
         foreach (var path in paths)
         {
-            if (http.Request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase))
+            // Every path that begins with two slashes is a segment below "/".
+            if (path == "/" ? http.Request.Path == path : http.Request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase))
                 return true;
         }
         return false;
     }
 
-    private static Task UnauthorizedAsync(HttpContext http)
+    private Task UnauthorizedAsync(HttpContext http)
     {
+        metrics?.KeyRefused(Identify(http), key: null, KeyRefusals.MissingOrWrong);
         http.Response.Headers.WWWAuthenticate = "Bearer";
         return RefuseAsync(http, new ApiError(
             StatusCodes.Status401Unauthorized, "authentication_error", "invalid_api_key",
             "the API key is missing or wrong; allowed: 'authorization: Bearer KEY' or 'x-api-key: KEY' with a key of this gateway"));
     }
 
-    private static Task ForbiddenAsync(HttpContext http) => RefuseAsync(http, new ApiError(
-        StatusCodes.Status403Forbidden, "permission_error", "admin_key_required", $"{http.Request.Path} needs a key with admin rights"));
+    private Task ForbiddenAsync(HttpContext http, ApiKey key)
+    {
+        metrics?.KeyRefused(Identify(http), key.Name, KeyRefusals.NotAdmin);
+        return RefuseAsync(http, new ApiError(
+            StatusCodes.Status403Forbidden, "permission_error", "admin_key_required", $"{http.Request.Path} needs a key with admin rights"));
+    }
+
+    private static string Identify(HttpContext http)
+    {
+        http.TraceIdentifier = VisibleText.RequestId(http.Request.Headers[SkeinHeaders.RequestId]);
+        http.Response.Headers[SkeinHeaders.RequestId] = http.TraceIdentifier;
+        return http.TraceIdentifier;
+    }
 
     private static Task RefuseAsync(HttpContext http, ApiError error)
     {

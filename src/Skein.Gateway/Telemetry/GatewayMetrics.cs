@@ -25,6 +25,7 @@ internal sealed class GatewayMetrics : IHostedService
     private readonly Counter<long> _requests;
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _streams;
+    private readonly Counter<long> _keyRefusals;
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
@@ -40,6 +41,7 @@ internal sealed class GatewayMetrics : IHostedService
         _duration = meter.CreateHistogram("gen_ai.server.request.duration", "s", "Time from a request's arrival to its last byte.", null, DurationBuckets);
         _firstToken = meter.CreateHistogram(
             "gen_ai.server.time_to_first_token", "s", "Time from a request's arrival to its first token.", null, FirstTokenBuckets);
+        _keyRefusals = meter.CreateCounter<long>("skein.key.refused", "{request}", "Requests refused because of their API key, by reason.");
         _streams = meter.CreateCounter<long>("skein.streams", "{stream}", "Streams started, by resume tier.");
         meter.CreateObservableCounter("skein.failovers", () => statistics.FailoversByName().Select(item => Measure(item.Count, "reason", item.Reason)),
             "{failover}", "Changes of replica during a stream, by reason.");
@@ -81,6 +83,8 @@ internal sealed class GatewayMetrics : IHostedService
     {
         foreach (var tier in Enum.GetValues<ResumeTier>())
             CountStreams(tier, 0);
+        foreach (var reason in KeyRefusals.All)
+            _keyRefusals.Add(0, new KeyValuePair<string, object?>("reason", reason));
         foreach (var operation in new[] { MetricNames.EmbeddingsOperation, MetricNames.PassThroughOperation })
         {
             foreach (var outcome in RequestOutcomes.All.Distinct())
@@ -97,6 +101,15 @@ internal sealed class GatewayMetrics : IHostedService
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>A request was refused before it was read.</summary>
+    /// <param name="key">Name of its key; null: it has none that is valid.</param>
+    /// <param name="reason">One of <see cref="KeyRefusals"/>.</param>
+    internal void KeyRefused(string requestId, string? key, string reason)
+    {
+        _keyRefusals.Add(1, new KeyValuePair<string, object?>("reason", reason));
+        AccessLog?.Write(new AccessEntry(requestId, MetricNames.UnreadOperation, key, null, [], 0, 0, 0, null, null, TimeSpan.Zero, reason));
+    }
 
     internal void CountStreams(ResumeTier tier, int streams)
     {
@@ -152,6 +165,15 @@ internal sealed class GatewayMetrics : IHostedService
                from state in States
                select new Measurement<int>(counts.GetValueOrDefault((role, state)), new("role", role), new("state", state));
     }
+}
+
+/// <summary>Why a request is refused because of its API key.</summary>
+internal static class KeyRefusals
+{
+    public const string MissingOrWrong = "key_missing_or_wrong";
+    public const string NotAdmin = "key_not_admin";
+
+    public static string[] All => [MissingOrWrong, NotAdmin];
 }
 
 /// <summary>Names that several metrics use. Those under <c>gen_ai</c> are OpenTelemetry's, whose conventions are not stable yet.</summary>

@@ -60,7 +60,9 @@ public enum FaultKind
     /// <summary>30 % of all packets to and from the replica are lost for a while, UDP and TCP.</summary>
     Loss,
 
-    /// <summary>All packets of the replica are lost for a while. Of a model server: its connections break, and new ones are refused for a while.</summary>
+    /// <summary>
+    /// All packets to and from the replica are lost for a while. Of a model server: all its connections break, and new ones are refused for a while.
+    /// </summary>
     Cut,
 }
 

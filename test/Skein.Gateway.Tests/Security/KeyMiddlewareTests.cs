@@ -45,6 +45,8 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     [InlineData("POST", "/admin/v1/replicas/r/drain")]
     [InlineData("GET", "/metrics")]
     [InlineData("GET", "/nothing")]
+    [InlineData("GET", "//nothing")]
+    [InlineData("GET", "//admin/v1/members")]
     public async Task Send_WithoutKeyAndWithAWrongOne_IsRefusedAlike(string method, string path)
     {
         var without = await SendAsync(method, path, authorization: null);
@@ -52,6 +54,23 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
 
         Assert.Equal((HttpStatusCode.Unauthorized, "invalid_api_key"), (without.Status, without.Code));
         Assert.Equal(without, wrong);
+    }
+
+    /// <summary>Guessing keys left no trace.</summary>
+    [Fact]
+    public async Task Send_KeyThatIsRefused_IsCountedByReason()
+    {
+        await SendAsync("GET", "/v1/models", "Bearer sk-nobody");
+        await SendAsync("GET", "/admin/v1/members", "Bearer sk-alice");
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics");
+        request.Headers.Authorization = AuthenticationHeaderValue.Parse("Bearer sk-root");
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        var metrics = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+
+        // Other gateways of this process count into the same series.
+        Assert.Matches("(?m)^skein_key_refused_total\\{[^}]*reason=\"key_missing_or_wrong\"\\} [1-9]", metrics);
+        Assert.Matches("(?m)^skein_key_refused_total\\{[^}]*reason=\"key_not_admin\"\\} [1-9]", metrics);
     }
 
     [Fact]
@@ -190,6 +209,8 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     private async Task<(HttpStatusCode Status, string? Code, string Body)> SendAsync(string method, string path, string? authorization, string? body = null)
     {
         using var request = Request(method, path, authorization, body);
+        // Whole: two slashes at the begin of a relative address would name a host.
+        request.RequestUri = new Uri($"http://{_gateway.Http}{path}");
         using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var code = response.IsSuccessStatusCode || !text.StartsWith('{') ? null

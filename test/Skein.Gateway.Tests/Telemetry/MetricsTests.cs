@@ -39,6 +39,7 @@ public sealed class MetricsTests
     [InlineData("skein_replica_leases", "replica=\"replica-1\"", "3")]
     [InlineData("skein_replica_draining", "replica=\"replica-2\"", "1")]
     [InlineData("skein_config_valid", "", "1")]
+    [InlineData("skein_key_refused_total", "reason=\"key_not_admin\"", "0")]
     [InlineData("skein_config_reloads_total", "outcome=\"refused\"", "0")]
     [InlineData("skein_breaker_ejections_total", "replica=\"replica-1\"", "3")]
     public async Task Scrape_BeforeAnyRequest_ShowsEveryCount(string name, string labels, string value)

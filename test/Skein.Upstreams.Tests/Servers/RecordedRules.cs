@@ -235,7 +235,7 @@ internal abstract class RecordedRules(bool parsesReasoning)
     private Task<Ending> StreamIdsAsync(Exchange exchange, RecordedTokens answer, int count, int promptTokens)
     {
         // The call for ids is not told the client's stop texts: it goes on.
-        IReadOnlyList<RecordedToken> tokens = answer.Tokens;
+        var tokens = answer.Tokens;
         var reason = answer.Reason;
         if (answer.Stop is JsonValue stop && stop.GetValueKind() == JsonValueKind.String)
         {
