@@ -20,10 +20,10 @@ public sealed class ContainerImageTests
         var folder = Directory.CreateTempSubdirectory("skein-image");
         try
         {
-            var archive = Path.Combine(folder.FullName, "skein.tar.gz");
+            var archive = Path.Combine(folder.FullName, "skein.tar");
             await PublishAsync(registry, archive);
             var files = Path.Combine(folder.FullName, "archive");
-            await ExtractAsync(archive, files);
+            await ExtractAsync(archive, files, isCompressed: false);
 
             var manifest = JsonElement.Parse(await File.ReadAllTextAsync(Path.Combine(files, "manifest.json")))[0];
             var config = JsonElement.Parse(await File.ReadAllTextAsync(Path.Combine(files, manifest.GetProperty("Config").GetString()!))).GetProperty("config");
@@ -34,7 +34,7 @@ public sealed class ContainerImageTests
 
             var root = Path.Combine(folder.FullName, "root");
             foreach (var layer in manifest.GetProperty("Layers").EnumerateArray())
-                await ExtractAsync(Path.Combine(files, layer.GetString()!), root);
+                await ExtractAsync(Path.Combine(files, layer.GetString()!), root, isCompressed: true);
             Assert.Contains("gateway", await RunAsync(Path.Combine(root, "app", "skein"), ["help"]), StringComparison.Ordinal);
         }
         finally
@@ -51,11 +51,11 @@ public sealed class ContainerImageTests
         ],
         new Dictionary<string, string> { ["DOTNET_CONTAINER_INSECURE_REGISTRIES"] = registry.Name, ["CI"] = "" });
 
-    private static async Task ExtractAsync(string archive, string folder)
+    private static async Task ExtractAsync(string archive, string folder, bool isCompressed)
     {
         Directory.CreateDirectory(folder);
         await using var file = File.OpenRead(archive);
-        await using var content = new GZipStream(file, CompressionMode.Decompress);
+        await using var content = isCompressed ? new GZipStream(file, CompressionMode.Decompress) : (Stream)file;
         await TarFile.ExtractToDirectoryAsync(content, folder, overwriteFiles: true);
     }
 
