@@ -11,6 +11,10 @@ internal sealed class ModelQueue(TenantCounters? tenants)
     private const double MostTurns = 64;
 
     private readonly SortedDictionary<int, PriorityClass> _classes = [];
+
+    /// <summary>Turns of all classes that were served, also of those that nobody waits in now.</summary>
+    private readonly Dictionary<int, double> _turns = [];
+
     private double _time;
 
     public int Count { get; private set; }
@@ -29,8 +33,11 @@ internal sealed class ModelQueue(TenantCounters? tenants)
         var priority = waiter.Request.Arrival.Priority;
         if (!_classes.TryGetValue(priority, out var its))
         {
-            // A class that comes back must not catch up on slots of the time when nobody of it waited.
-            _classes[priority] = its = new PriorityClass(tenants is null ? new ArrivalQueue() : new TenantQueues(tenants)) { Turn = _time };
+            // A class that comes back must neither catch up on the time when nobody of it waited, nor be served anew before its next turn.
+            _classes[priority] = its = new PriorityClass(tenants is null ? new ArrivalQueue() : new TenantQueues(tenants))
+            {
+                Turn = Math.Max(_time, _turns.GetValueOrDefault(priority)),
+            };
         }
         its.Waiters.Add(waiter);
         Count++;
@@ -72,7 +79,7 @@ internal sealed class ModelQueue(TenantCounters? tenants)
         var priority = waiter.Request.Arrival.Priority;
         var its = _classes[priority];
         _time = Math.Max(_time, its.Turn);
-        its.Turn = _time + Math.Min(Math.Pow(ClassRatio, priority - _classes.Keys.First()), MostTurns);
+        its.Turn = _turns[priority] = _time + Math.Min(Math.Pow(ClassRatio, priority - _classes.Keys.First()), MostTurns);
         Remove(waiter);
     }
 

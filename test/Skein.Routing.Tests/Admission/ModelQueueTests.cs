@@ -40,6 +40,27 @@ public sealed class ModelQueueTests
         Assert.InRange(served[8], 5, 12);
     }
 
+    /// <summary>One client that asks again when it is answered got every second slot.</summary>
+    [Fact]
+    public void LightClassThatEmptiesAndComesBack_GetsItsShareOnly()
+    {
+        var queue = new ModelQueue(tenants: null);
+        for (var i = 0; i < 1_000; i++)
+            queue.Add(Waiter(priority: 0));
+        queue.Add(Waiter(priority: 8));
+
+        var light = 0;
+        for (var i = 0; i < 640; i++)
+        {
+            if (ServeNext(queue).Request.Arrival.Priority != 8)
+                continue;
+            light++;
+            queue.Add(Waiter(priority: 8));
+        }
+
+        Assert.InRange(light, 5, 12);
+    }
+
     [Fact]
     public void UrgentRequest_ClassThatWasEmpty_IsNext()
     {

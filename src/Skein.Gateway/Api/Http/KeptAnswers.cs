@@ -19,7 +19,7 @@ internal sealed class KeptAnswers
 
     internal static readonly TimeSpan KeptAfterEnd = TimeSpan.FromMinutes(5);
     private const int MaxKeyBytes = 255;
-    private const int MostAnswers = 1000;
+    internal const int MostAnswers = 1000;
     private const long MostBytes = 256 << 20;
 
     private readonly Lock _gate = new();
@@ -107,6 +107,8 @@ internal sealed class KeptAnswers
         }
     }
 
+    private bool IsFull => _answers.Count >= MostAnswers || AllBytes > _mostBytes;
+
     private long AllBytes => _answers.Values.Sum(answer => answer.Bytes);
 
     private void ForgetOld()
@@ -116,11 +118,11 @@ internal sealed class KeptAnswers
             if (answer.EndedFor > KeptAfterEnd)
                 _answers.Remove(id);
         }
-        if (AllBytes <= _mostBytes)
+        if (!IsFull)
             return;
         foreach ((var id, _) in _answers.Where(kept => kept.Value.EndedFor is { Ticks: > 0 }).OrderByDescending(kept => kept.Value.EndedFor).ToList())
         {
-            if (AllBytes <= _mostBytes)
+            if (!IsFull)
                 return;
             _answers.Remove(id);
         }

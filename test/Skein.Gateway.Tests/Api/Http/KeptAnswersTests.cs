@@ -54,6 +54,26 @@ public sealed class KeptAnswersTests : IDisposable
         Assert.True(_sessions.HasStarted);
     }
 
+    /// <summary>Past a thousand keys, a retry started a second answer.</summary>
+    [Fact]
+    public async Task MoreKeysThanAreKept_TheOneThatEndedFirstIsForgotten()
+    {
+        for (var key = 0; key <= KeptAnswers.MostAnswers; key++)
+        {
+            _ = Ask($"{key}", "body");
+            var session = await _sessions.StartedAsync();
+            session.Push(Frames.Answer("a"));
+            session.End();
+            await session.Disposed;
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+        }
+
+        _ = Ask($"{KeptAnswers.MostAnswers}", "body");
+        Assert.False(_sessions.HasStarted);
+        _ = Ask("0", "body");
+        Assert.True(_sessions.HasStarted);
+    }
+
     /// <summary>A thousand answers of 16 MiB could take 16 GB.</summary>
     [Fact]
     public async Task AllAnswersTogether_PastTheirBound_TheOldestIsForgotten()
