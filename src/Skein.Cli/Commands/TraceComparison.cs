@@ -27,10 +27,10 @@ internal sealed record TraceComparison(
     {
         var fastest = settings.Model with { Speed = settings.Speeds.Max() };
         var done = trace.Zip(replayed).Where(pair => pair.Second.Error is null).ToList();
-        double[] ttft = Sorted(done.Select(pair => pair.Second.FirstToken.TotalMilliseconds));
-        double[] perToken = Sorted(done.Where(pair => pair.First.AnswerTokens > 1)
+        var ttft = Sorted(done.Select(pair => pair.Second.FirstToken.TotalMilliseconds));
+        var perToken = Sorted(done.Where(pair => pair.First.AnswerTokens > 1)
             .Select(pair => (pair.Second.End - pair.Second.FirstToken).TotalMilliseconds / (pair.First.AnswerTokens - 1)));
-        double[] slowdown = Sorted(done.Select(pair => pair.Second.End / fastest.Alone(pair.First.PromptTokens, pair.First.AnswerTokens)));
+        var slowdown = Sorted(done.Select(pair => pair.Second.End / fastest.Alone(pair.First.PromptTokens, pair.First.AnswerTokens)));
         ComparedFigure[] figures =
         [
             new("TTFT p50, ms", lab.TtftP50Ms, At(ttft, 50)),
