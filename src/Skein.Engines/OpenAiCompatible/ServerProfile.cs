@@ -101,10 +101,6 @@ internal abstract class ServerProfile
     /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>
     public virtual RequestJson WriteContinuation(RequestJson body) => body;
 
-    /// <summary>Whether the client asks for a continuation of the last message, as vLLM and SGLang name it.</summary>
-    protected static bool AsksToContinue(GenerateRequest request) =>
-        request.Extra.Any(member => member.Name == "continue_final_message" && member.Json.Span.SequenceEqual("true"u8));
-
     /// <summary>The facts of a server that reports only its models and a version.</summary>
     protected static async ValueTask<ServerFacts> ReadModelsAsync(EngineHttp http, string identity, int? slots, CancellationToken cancellationToken) =>
         new([.. (await http.ListModelsAsync(cancellationToken)).Select(model => new ModelFacts(

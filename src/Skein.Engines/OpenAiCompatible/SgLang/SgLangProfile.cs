@@ -75,7 +75,5 @@ internal sealed class SgLangProfile : ServerProfile
         return LoadSource.Of(waiting.Count > 0 ? waiting.Sum(count => (double)count) : null, used.Count > 0 ? used.Max() : null);
     }
 
-    public override bool ContinuesLastMessage(GenerateRequest request) => AsksToContinue(request);
-
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
 }

@@ -40,7 +40,8 @@ internal sealed class VllmProfile : ServerProfile
     public override bool NeedsWholeAnswer(GenerateRequest request) =>
         base.NeedsWholeAnswer(request) || request.Extra.Any(member => member.Name == "prompt_logprobs" && !ResumeTiers.IsAbsent(member));
 
-    public override bool ContinuesLastMessage(GenerateRequest request) => AsksToContinue(request);
+    public override bool ContinuesLastMessage(GenerateRequest request) =>
+        request.Extra.Any(member => member.Name == "continue_final_message" && member.Json.Span.SequenceEqual("true"u8));
 
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
 }
