@@ -17,7 +17,8 @@ internal static class OpenFiles
     {
         const string Label = "Max open files";
         var line = limits?.Split('\n').FirstOrDefault(line => line.StartsWith(Label, StringComparison.Ordinal));
-        if (line?[Label.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [var soft, ..] || !int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var limit))
+        if (line?[Label.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [var soft, ..]
+            || !int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var limit))
             return null;
         if (limit < LeastLimit)
             throw new UsageException($"the limit of open files is {limit}; allowed: at least {LeastLimit} (ulimit -n, LimitNOFILE)");
