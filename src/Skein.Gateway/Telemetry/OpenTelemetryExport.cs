@@ -12,6 +12,9 @@ internal static class OpenTelemetryExport
 {
     private const string ServiceName = "skein-gateway";
 
+    /// <summary>A stop waits for the last export of each signal: a collector that does not answer must not hold it up.</summary>
+    private static readonly TimeSpan ExportTimeout = TimeSpan.FromSeconds(2);
+
     public static void AddExport(this IServiceCollection services, TelemetryOptions options)
     {
         var telemetry = services.AddOpenTelemetry()
@@ -38,6 +41,8 @@ internal static class OpenTelemetryExport
     private static void Configure(OtlpExporterOptions otlp, TelemetryOptions options, string path)
     {
         var endpoint = options.Otlp!;
+        if (Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_TIMEOUT") is null)
+            otlp.TimeoutMilliseconds = (int)ExportTimeout.TotalMilliseconds;
         otlp.Protocol = options.OtlpOverHttp ? OtlpExportProtocol.HttpProtobuf : OtlpExportProtocol.Grpc;
         otlp.Endpoint = options.OtlpOverHttp ? new Uri($"{endpoint.AbsoluteUri.TrimEnd('/')}/{path}") : endpoint;
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Servers;
 using Skein.Operations.Fleet;
@@ -86,8 +87,9 @@ public sealed class ChaosServers(IReadOnlyList<IFaultyServer> servers, GatewayCl
             using var answer = await _http.GetAsync(new Uri(models), cancellationToken);
             return (int)answer.StatusCode < 500;
         }
-        catch (HttpRequestException)
+        catch (Exception exception) when (exception is HttpRequestException or SocketException)
         {
+            // A connection that is reset while it is made comes as the latter.
             return false;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

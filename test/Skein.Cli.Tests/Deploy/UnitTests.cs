@@ -36,7 +36,7 @@ public sealed class UnitTests
             var unit = Path.Combine(folder.FullName, Path.GetFileName(file));
             var text = await File.ReadAllTextAsync(DeployFiles.PathOf(file), TestContext.Current.CancellationToken);
             await File.WriteAllTextAsync(unit, text.Replace(Program, Environment.ProcessPath, StringComparison.Ordinal), TestContext.Current.CancellationToken);
-            using var analyzer = Process.Start(new ProcessStartInfo(Analyzer, ["verify", "--man=no", unit]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var analyzer = Process.Start(new ProcessStartInfo(Analyzer, ["verify", "--man=no", unit]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
             var said = await analyzer.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             await analyzer.WaitForExitAsync(TestContext.Current.CancellationToken);
 

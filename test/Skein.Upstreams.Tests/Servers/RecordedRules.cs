@@ -98,7 +98,7 @@ internal abstract class RecordedRules(bool parsesReasoning)
         if (dialogue.Path != request.Path || recorded is null || asked is null)
             return false;
         if (asked["messages"] is JsonArray messages)
-            return recorded["messages"] is JsonArray mine && messages.Count >= mine.Count && messages.Zip(mine).All(pair => JsonNode.DeepEquals(pair.First, pair.Second));
+            return recorded["messages"] is JsonArray mine && messages.Count >= mine.Count && messages.Zip(mine).All(pair => IsBegunBy(pair.First!, pair.Second!));
         return recorded["prompt"] is JsonArray prompts
             ? prompts.Any(prompt => JsonNode.DeepEquals(prompt, asked["prompt"])) || JsonNode.DeepEquals(prompts, asked["prompt"])
             : asked["prompt"] is JsonValue text && recorded["prompt"] is JsonValue known && text.ToString().StartsWith(known.ToString(), StringComparison.Ordinal);
@@ -168,9 +168,24 @@ internal abstract class RecordedRules(bool parsesReasoning)
     {
         var (asked, recorded) = (Dialogue.Normalize(request.Body)!, dialogue.Asked!);
         if (asked["messages"] is JsonArray messages)
-            return messages.Count > (recorded["messages"] as JsonArray)!.Count ? messages[^1]!["content"]!.ToString() : "";
+        {
+            var mine = (JsonArray)recorded["messages"]!;
+            return messages.Count > mine.Count ? TextIn(messages[^1]!) : TextIn(messages[^1]!)[TextIn(mine[^1]!).Length..];
+        }
         return asked["prompt"] is JsonValue text && recorded["prompt"] is JsonValue known ? text.ToString()[known.ToString().Length..] : "";
     }
+
+    // A client's beginning of the answer and the gateway's are one message.
+    private static bool IsBegunBy(JsonNode message, JsonNode recorded) => JsonNode.DeepEquals(message, recorded)
+        || (message["role"]?.ToString() == "assistant" && recorded["role"]?.ToString() == "assistant"
+            && TextIn(message).StartsWith(TextIn(recorded), StringComparison.Ordinal));
+
+    private static string TextIn(JsonNode message) => message["content"] switch
+    {
+        JsonArray parts => string.Concat(parts.Select(part => part?["text"]?.ToString())),
+        { } text => text.ToString(),
+        null => "",
+    };
 
     private int ChoiceOf(Recording current, ScriptedRequest request)
     {
@@ -235,7 +250,7 @@ internal abstract class RecordedRules(bool parsesReasoning)
     private Task<Ending> StreamIdsAsync(Exchange exchange, RecordedTokens answer, int count, int promptTokens)
     {
         // The call for ids is not told the client's stop texts: it goes on.
-        IReadOnlyList<RecordedToken> tokens = answer.Tokens;
+        var tokens = answer.Tokens;
         var reason = answer.Reason;
         if (answer.Stop is JsonValue stop && stop.GetValueKind() == JsonValueKind.String)
         {

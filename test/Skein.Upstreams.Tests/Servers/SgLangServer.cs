@@ -66,7 +66,7 @@ internal static class SgLangServer
         object ReasonOf(uint last) => last == TokenModel.EndId ? new { type = "stop", matched = (int)last } : new { type = "length", length = ids.Count };
         if (!exchange.Request.IsStreamed)
             return await Answers.Json(Event(model.TextOf(ids), ids, ReasonOf(ids[^1]), prompt.Count))(exchange);
-        var said = model.SaidIn(prompt);
+        var said = TokenModel.SaidIn(prompt);
         await exchange.StreamAsync();
         for (var i = 0; i < ids.Count; i++)
         {

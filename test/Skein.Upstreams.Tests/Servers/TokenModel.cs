@@ -24,7 +24,7 @@ internal sealed class TokenModel(IReadOnlyList<string> answer)
     }
 
     /// <summary>Number of tokens of the answer that a prompt ends with.</summary>
-    public int SaidIn(IReadOnlyList<uint> prompt) => prompt.Reverse().TakeWhile(id => id != AssistantId).Count();
+    public static int SaidIn(IReadOnlyList<uint> prompt) => prompt.Reverse().TakeWhile(id => id != AssistantId).Count();
 
     /// <summary>The prompt of a request's messages, text or ids.</summary>
     public List<uint> PromptOf(JsonElement request)

@@ -37,7 +37,7 @@ internal static class VllmServer
     {
         var request = exchange.Request;
         var prompt = model.PromptOf(request.Json);
-        var said = model.SaidIn(prompt);
+        var said = TokenModel.SaidIn(prompt);
         var limit = request.Json.TryGetProperty("max_tokens", out var most) ? most.GetInt32() : int.MaxValue;
         var withIds = request.Json.TryGetProperty("return_token_ids", out var asked) && asked.ValueKind == JsonValueKind.True;
         var ids = model.After(prompt, limit);

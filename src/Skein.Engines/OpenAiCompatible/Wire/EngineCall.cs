@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>Timeout and cancellation of one HTTP call, whose failures become <see cref="FaultException"/>.</summary>
@@ -26,7 +28,8 @@ internal sealed class EngineCall : IDisposable
     public CancellationToken Token => _source.Token;
 
     /// <summary>Whether <see cref="Translate"/> handles the exception.</summary>
-    public static bool IsFailure(Exception exception) => exception is OperationCanceledException or HttpRequestException or IOException or JsonException;
+    public static bool IsFailure(Exception exception) =>
+        exception is OperationCanceledException or HttpRequestException or IOException or SocketException or JsonException;
 
     /// <summary>Whether the caller cancelled.</summary>
     public bool IsCancelled => _caller.IsCancellationRequested;
@@ -66,6 +69,8 @@ internal sealed class EngineCall : IDisposable
         // A timeout of connecting arrives as a cancellation with this inner exception.
         OperationCanceledException { InnerException: TimeoutException cause } => Unreachable(cause, exception),
         OperationCanceledException => new FaultException(Fault.EngineTimedOut, $"{_engine} sent nothing for {_timeout.TotalSeconds:0.#} s", exception),
+        // HttpClient passes it on when the connection is reset while it is made.
+        SocketException => Unreachable(exception, exception),
         // Only the inner exception says what is wrong with the certificate.
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => Unreachable(cause, exception),
         HttpRequestException

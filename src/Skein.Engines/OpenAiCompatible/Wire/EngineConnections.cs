@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography.X509Certificates;
 
@@ -64,7 +65,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         {
             return await _unpooled.SendAsync(request, cancellationToken);
         }
-        catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ConnectionError)
+        catch (Exception exception) when (exception is SocketException or HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError })
         {
             // The server may have begun the request: the caller must see a lost connection, not an unreachable server.
             ExceptionDispatchInfo.Throw(first);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
+using System.Net.Sockets;
 using Skein.Load.Measuring;
 using Skein.Load.Targets;
 
@@ -94,7 +95,7 @@ internal sealed class QuestionClient(Uri gateway, TimeSpan timeout, TimeProvider
             var isComplete = progress.IsDone && progress.Parts.IsFinished;
             error ??= progress.Parts.Error ?? (isComplete ? null : "the answer ended without a finish reason or an end marker");
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException or InvalidDataException)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or JsonException or InvalidDataException)
         {
             error = progress.Parts.Error ?? exception.GetBaseException().Message;
         }
