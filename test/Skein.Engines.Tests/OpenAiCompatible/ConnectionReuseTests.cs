@@ -104,10 +104,12 @@ public class ConnectionReuseTests
         Assert.Equal((Fault.ConnectionLost, 1), (lost.Fault, server.Posts));
     }
 
-    [Fact]
-    public async Task GenerateAsync_ChunkOfAnImpossibleSize_IsAFaultOfThatAttempt()
+    [Theory]
+    [InlineData(nameof(Behaviour.ImpossibleChunk))]
+    [InlineData(nameof(Behaviour.HugeChunk))]
+    public async Task GenerateAsync_ChunkOfAnImpossibleSize_IsAFaultOfThatAttempt(string chunk)
     {
-        await using var server = new RawServer((method, _) => method == "POST" ? Behaviour.ImpossibleChunk : Behaviour.Keep);
+        await using var server = new RawServer((method, _) => method == "POST" ? Enum.Parse<Behaviour>(chunk) : Behaviour.Keep);
         await using var engine = await server.ConnectAsync();
 
         var fault = await Assert.ThrowsAsync<FaultException>(() => GenerateAsync(engine).WaitAsync(Cancellation));

@@ -27,8 +27,11 @@ internal enum Behaviour
     /// <summary>Sends the first event, then nothing, and keeps the connection.</summary>
     Hang,
 
-    /// <summary>Sends the first event, then a chunk that says it has 2^64 - 1 bytes.</summary>
+    /// <summary>Sends the first event, then a chunk whose size is over 64 bits.</summary>
     ImpossibleChunk,
+
+    /// <summary>The answer has a chunk of 2^64 - 1 bytes, and ends after a few of them.</summary>
+    HugeChunk,
 }
 
 /// <summary>An OpenAI-compatible server on real sockets, HTTP/1.1 by hand. It announces no closing of connections, whatever it does.</summary>
@@ -149,8 +152,11 @@ internal sealed class RawServer : IAsyncDisposable
                 await SendAsync(stream, "HTTP/1.1 200 OK\r\nContent-Type: te");
                 return false;
             case Behaviour.ImpossibleChunk:
-                await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}""") + "FFFFFFFFFFFFFFFF\r\ndata: {}\n\n\r\n");
+                await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}""") + "FFFFFFFFFFFFFFFFF\r\ndata: {}\n\n\r\n");
                 await WaitUntilLeftAsync(stream);
+                return false;
+            case Behaviour.HugeChunk:
+                await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}""") + "FFFFFFFFFFFFFFFF\r\ndata: {}\n\n\r\n");
                 return false;
             case Behaviour.Hang:
                 await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}"""));
