@@ -43,7 +43,7 @@ public sealed class ContainerImageTests
         }
     }
 
-    private static Task PublishAsync(BaseImageRegistry registry, string archive, [CallerFilePath] string here = "") => RunAsync(
+    private static Task<string> PublishAsync(BaseImageRegistry registry, string archive, [CallerFilePath] string here = "") => RunAsync(
         "dotnet",
         [
             "publish", Path.GetFullPath(Path.Combine(here, "../../../src/Skein.Cli")), "-c", "Release", "-r", "linux-x64", "-t:PublishContainer",
@@ -61,7 +61,7 @@ public sealed class ContainerImageTests
 
     private static async Task<string> RunAsync(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment ?? new Dictionary<string, string>())
             start.Environment[name] = value;
         using var process = Process.Start(start)!;
