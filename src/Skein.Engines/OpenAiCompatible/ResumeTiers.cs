@@ -40,7 +40,8 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     };
 
     /// <summary>The best tier of any request.</summary>
-    public ResumeTier Best => Proofs.Ids.IsProven || HasChatIds ? IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens
+    public ResumeTier Best => Proofs.Ids.IsProven || HasChatIds
+        ? IsBitExact && (Proofs.Ids.IsExact || (HasChatIds && Proofs.ChatIds.IsExact)) ? ResumeTier.Exact : ResumeTier.Tokens
         : Proofs.Chat.IsProven || Proofs.Completion.IsProven ? ResumeTier.Text
         : ResumeTier.None;
 
@@ -135,7 +136,11 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     {
         var isPlain = request.Extra.All(member => NeutralMembers.Contains(member.Name) || IsAbsent(member))
             && (Profile.PenalizesPrompt || !HasPenalty(request.Sampling));
-        return !isPlain ? ResumeTier.Text : IsBitExact && IsGreedy(request.Sampling) ? ResumeTier.Exact : ResumeTier.Tokens;
+        if (!isPlain)
+            return ResumeTier.Text;
+        // One difference that was seen is enough: a server that is declared bit-exact and is not must not be believed.
+        var proof = request.Chat is null ? Proofs.Ids : ChatJson.OffersTools(request.Chat) ? Proofs.Tools : Proofs.ChatIds;
+        return IsBitExact && proof.IsExact && IsGreedy(request.Sampling) ? ResumeTier.Exact : ResumeTier.Tokens;
     }
 
     private static bool HasPenalty(Sampling? sampling) =>

@@ -127,6 +127,17 @@ public class ResumeTierTests
         Assert.Equal((AnswerWay.Ids, ResumeTier.Tokens), new ResumeTiers(Profile("llama.cpp"), All, UsesChatCall: false, IsBitExact: false).Of(request));
     }
 
+    /// <summary>A server that is declared bit-exact, and was seen to continue one of three answers otherwise.</summary>
+    [Fact]
+    public void Of_OneContinuationDiffered_IsNotExact()
+    {
+        var tiers = new ResumeTiers(Profile("llama.cpp"), ModelProofs.Of(ContinuationProof.ProvenInMost), UsesChatCall: false, IsBitExact: true);
+
+        var tier = tiers.Of(new GenerateRequest { Text = "a", Sampling = new Sampling { Temperature = 0 } }).Tier;
+
+        Assert.Equal((ResumeTier.Tokens, ResumeTier.Tokens), (tier, tiers.Best));
+    }
+
     /// <summary>What a server was not seen to continue is made again from its beginning.</summary>
     [Theory]
     [InlineData(true, true, true, true, "ids Tokens", "")]

@@ -5,7 +5,13 @@ namespace Skein.Engines.OpenAiCompatible.Proofs;
 /// <param name="Reason">Why it is not proven, as a sentence about the server; empty if it is.</param>
 internal sealed record ContinuationProof(bool IsProven, string Reason)
 {
-    public static ContinuationProof Proven { get; } = new(true, "");
+    public static ContinuationProof Proven { get; } = new(true, "") { IsExact = true };
+
+    /// <summary>Most continued answers went on as the undisturbed one, and not all.</summary>
+    public static ContinuationProof ProvenInMost { get; } = new(true, "");
+
+    /// <summary>Whether every continued answer went on as the undisturbed one.</summary>
+    public bool IsExact { get; init; }
 
     /// <summary>The server was not tested yet.</summary>
     public static ContinuationProof Pending { get; } = Not("it is not proven yet");

@@ -87,7 +87,7 @@ internal static class ContinuationProver
         if (differs > 0 && differs >= continues)
             return ContinuationProof.Not($"{differs} of {differs + continues} continued answers differ from the undisturbed one");
 
-        return continues > 1 ? ContinuationProof.Proven : null;
+        return continues <= 1 ? null : differs > 0 ? ContinuationProof.ProvenInMost : ContinuationProof.Proven;
     }
 
     // Pieces are of different sizes in both: only what both have is compared.
