@@ -16,6 +16,9 @@ internal sealed class NpmPackage(string name, string version, params IReadOnlyLi
     private static readonly TimeSpan InstallTimeout = TimeSpan.FromMinutes(5);
     private static readonly SemaphoreSlim Installing = new(1, 1);
 
+    /// <summary>Folders that have the scripts of this run. Guarded by <see cref="Installing"/>.</summary>
+    private static readonly HashSet<string> Prepared = new(StringComparer.Ordinal);
+
     public string Name => name;
 
     public string Version => version;
@@ -33,6 +36,13 @@ internal sealed class NpmPackage(string name, string version, params IReadOnlyLi
                 await ProgramRun.ToEndAsync("npm", ["install", "--no-audit", "--no-fund", "--prefix", Folder, $"{name}@{version}", .. others], within: InstallTimeout);
                 await File.WriteAllTextAsync(Path.Combine(Folder, "installed"), version);
             }
+
+            // Once: another test may run one of them.
+            if (Prepared.Add(Folder))
+            {
+                foreach (var script in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Clients"), "*.mjs"))
+                    File.Copy(script, Path.Combine(Folder, Path.GetFileName(script)), overwrite: true);
+            }
         }
         catch (Exception error) when (error is Win32Exception or InvalidOperationException or TimeoutException)
         {
@@ -42,9 +52,6 @@ internal sealed class NpmPackage(string name, string version, params IReadOnlyLi
         {
             Installing.Release();
         }
-
-        foreach (var script in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Clients"), "*.mjs"))
-            File.Copy(script, Path.Combine(Folder, Path.GetFileName(script)), overwrite: true);
     }
 
     /// <summary>Runs a script of the tests to its end.</summary>
