@@ -40,6 +40,11 @@ internal static partial class WarmUp
             await AskAsync(bus, 2, new GenerateRequest(request) { Attempt = 2, Resume = begun }, either.Token);
             await bus.RequestStream.CompleteAsync();
         }
+        catch (Exception broken) when (cancellationToken.IsCancellationRequested && broken is (RpcException or ObjectDisposedException or IOException))
+        {
+            // The call that the stop breaks does not always say that it was cancelled.
+            throw new OperationCanceledException("stopped during the warm-up", broken, cancellationToken);
+        }
         catch (RpcException error) when (!cancellationToken.IsCancellationRequested)
         {
             Log.Refused(logger, error.Status.Detail);
