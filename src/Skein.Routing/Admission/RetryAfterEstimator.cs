@@ -23,8 +23,8 @@ internal sealed class RetryAfterEstimator
     /// <summary>Its multiples modulo 1 are never close to each other.</summary>
     private const double GoldenRatio = 0.618033988749895;
 
-    /// <summary>Slots that are held this many times longer than expected are no chance: answers are longer now.</summary>
-    private const double NoChance = 4;
+    /// <summary>Slots that are held for this many times the mean are no chance.</summary>
+    private const double MuchLonger = 4;
 
     private const int EnoughGrants = 32;
     private const int MostPromises = 100_000;
@@ -40,6 +40,9 @@ internal sealed class RetryAfterEstimator
     private TimeSpan? _lastGrant;
     private TimeSpan _lastPlace;
     private int _rounds;
+
+    /// <summary>Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies.</summary>
+    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * (_grants >= EnoughGrants ? _grantSeconds : _holdSeconds / _slots));
 
     /// <summary>A slot was leased.</summary>
     public void Leased(TimeSpan now)
@@ -101,8 +104,9 @@ internal sealed class RetryAfterEstimator
     {
         if (slots > 0)
             _slots = slots;
-        var perPlace = PerPlace(now);
-        var free = now + (perPlace * ahead);
+        var perPlace = PerPlace;
+        var untilFree = LeastUntilFree(now);
+        var free = now + (perPlace * ahead > untilFree ? perPlace * ahead : untilFree);
         _lastPlace = (_lastPlace > free ? _lastPlace : free) + perPlace;
         // Those who cannot be told their time are told different ones.
         if (_lastPlace > now + Longest)
@@ -115,14 +119,14 @@ internal sealed class RetryAfterEstimator
     }
 
     /// <summary>
-    /// Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies. While slots are held for much longer
-    /// than is known, that time itself: a caller is not told to come back again and again while nothing ends.
+    /// Least time until a slot becomes free. While none has for much longer than slots are held, answers are longer than is known: then as long again, so
+    /// that a caller does not come back again and again while nothing ends.
     /// </summary>
-    private TimeSpan PerPlace(TimeSpan now)
+    private TimeSpan LeastUntilFree(TimeSpan now)
     {
-        var expected = TimeSpan.FromSeconds(Margin * (_grants >= EnoughGrants ? _grantSeconds : _holdSeconds / _slots));
         var held = _leases > 0 ? now - _noneFreedSince : TimeSpan.Zero;
-        return held > (_isHoldMeasured ? expected * NoChance : expected) ? held : expected;
+        var known = TimeSpan.FromSeconds(_holdSeconds * (_isHoldMeasured ? MuchLonger : 1));
+        return held > known ? held : TimeSpan.Zero;
     }
 }
 

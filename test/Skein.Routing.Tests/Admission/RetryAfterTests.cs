@@ -58,29 +58,36 @@ public sealed class RetryAfterTests
     [InlineData(true, 9)]
     public void SlotIsHeldForLongerThanKnown_CallerIsToldLongerTimes(bool hasMeasured, int most)
     {
-        var core = new AdmissionCore(
-            new AdmissionOptions { QueueLength = 0 }, new HealthOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
-            new SeededRandomSource(1));
-        core.Update(new FleetSnapshot([new Replica(Replica("a", 1))], [], complete: true), TimeSpan.Zero, []);
+        var core = WithoutQueue(slots: 1);
         var now = TimeSpan.FromSeconds(1);
         if (hasMeasured)
-            core.Release(core.TryReserve(Ask(), now)!.Value, TimeSpan.FromSeconds(0.5), fault: null, now += TimeSpan.FromSeconds(0.5));
+            core.Release(core.TryReserve(Asked(), now)!.Value, TimeSpan.FromSeconds(0.5), fault: null, now += TimeSpan.FromSeconds(0.5));
         var ends = now + TimeSpan.FromSeconds(20);
-        var running = core.TryReserve(Ask(), now)!.Value;
+        var running = core.TryReserve(Asked(), now)!.Value;
         now += TimeSpan.FromSeconds(0.1);
 
         var returns = 0;
         for (; now < ends; returns++)
-            now += Assert.Throws<FaultException>(() => core.Enqueue(Ask(isRetry: returns > 0), now)).RetryAfter!.Value;
+            now += Assert.Throws<FaultException>(() => core.Enqueue(Asked(isRetry: returns > 0), now)).RetryAfter!.Value;
         core.Release(running, TimeSpan.FromSeconds(20), fault: null, ends);
 
-        Assert.NotNull(core.TryReserve(Ask(isRetry: true), now));
+        Assert.NotNull(core.TryReserve(Asked(isRetry: true), now));
         Assert.InRange(returns, 1, most);
+    }
 
-        static AdmissionRequest Ask(bool isRetry = false) => new("m", new Arrival(0, 1, 0), Displaced: false, null, "", [])
-        {
-            Traits = new RequestTraits { IsRetry = isRetry },
-        };
+    /// <summary>Answers of about the same length that began together end together: that none has ended yet is no sign that they are longer than known.</summary>
+    [Fact]
+    public void SlotsAreHeldTogetherForAsLongAsKnown_CallerIsToldNoLongerTime()
+    {
+        var core = WithoutQueue(slots: 16);
+        var (now, hold) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10));
+        core.Release(core.TryReserve(Asked(), now)!.Value, hold, fault: null, now += hold);
+        for (var i = 0; i < 16; i++)
+            Assert.NotNull(core.TryReserve(Asked(), now));
+
+        var told = Assert.Throws<FaultException>(() => core.Enqueue(Asked(), now + (0.95 * hold))).RetryAfter!.Value;
+
+        Assert.InRange(told.TotalSeconds, 0.1, 2);
     }
 
     [Fact]
@@ -91,6 +98,20 @@ public sealed class RetryAfterTests
         Assert.Equal(times.Count, times.Distinct().Count());
         Assert.InRange(times.Max(), TimeSpan.Zero, RetryAfterEstimator.Longest);
     }
+
+    private static AdmissionCore WithoutQueue(int slots)
+    {
+        var core = new AdmissionCore(
+            new AdmissionOptions { QueueLength = 0 }, new HealthOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
+            new SeededRandomSource(1));
+        core.Update(new FleetSnapshot([new Replica(Replica("a", slots))], [], complete: true), TimeSpan.Zero, []);
+        return core;
+    }
+
+    private static AdmissionRequest Asked(bool isRetry = false) => new("m", new Arrival(0, 1, 0), Displaced: false, null, "", [])
+    {
+        Traits = new RequestTraits { IsRetry = isRetry },
+    };
 
     /// <summary>Clients that obey.</summary>
     private sealed class Crowd
