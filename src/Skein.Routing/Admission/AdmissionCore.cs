@@ -12,21 +12,14 @@ namespace Skein.Routing.Admission;
 /// </remarks>
 internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions health, IBalancingPolicy policy, IRandomSource random)
 {
-    /// <summary>Minimum time in which a restarted replica can return.</summary>
-    private static readonly TimeSpan ReplicaReturn = TimeSpan.FromSeconds(1);
-
-    /// <summary>Places that should be free when a refused caller comes back, because service is uneven.</summary>
-    private const int SparePlaces = 5;
-
     private const int MostModels = 4096;
 
     private readonly SortedDictionary<string, ModelQueue> _queues = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TenantCounters> _tenants = new(StringComparer.Ordinal);
-    private readonly RetryAfterEstimators _retryAfterEstimators = new();
+    private readonly QueueRefusals _refusals = new(options);
     private readonly PolicySelection _policies = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
-    private readonly long[] _refusals = new long[Enum.GetValues<QueueRefusal>().Length];
     private long _turns;
     private int _pausing;
     private bool _isSuspectRunning;
@@ -34,7 +27,11 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
     /// <summary>The bounds in use. Waiters that are over a new bound stay.</summary>
-    public AdmissionOptions Options { get; set; } = options;
+    public AdmissionOptions Options
+    {
+        get => _refusals.Options;
+        set => _refusals.Options = value;
+    }
 
     public int Waiting { get; private set; }
 
@@ -45,7 +42,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var slot = Reserve(request, now);
         if (slot is not null && request.Traits.IsRetry && !request.Displaced && request.WaitingSince is null)
-            _retryAfterEstimators.Of(request.Model).Returned(now);
+            _refusals.Estimators.Of(request.Model).Returned(now);
         return slot;
     }
 
@@ -55,7 +52,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             return null;
         replica.LastTurn = ++_turns;
         _isSuspectRunning |= request.IsSuspect;
-        _retryAfterEstimators.Of(request.Model).Leased(now);
+        _refusals.Estimators.Of(request.Model).Leased(now);
         return new Reservation(replica, replica.Reserve(now), NextSince(replica))
         {
             Breaks = replica.Breaks, IsSuspect = request.IsSuspect, Request = request,
@@ -73,12 +70,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <exception cref="FaultException">The model is unknown, or the queue is full.</exception>
     public Waiter Enqueue(AdmissionRequest request, TimeSpan now)
     {
-        if (Fleet.Serving(request.Model).IsEmpty && Fleet.TroubleOf(request.Model) is { IsFinal: true } trouble)
-            throw new FaultException(trouble.Fault, $"no replica can serve model '{request.Model}': {trouble.Message}");
-        if (!Fleet.MayServe(request.Model))
-            throw new FaultException(Fault.ModelNotFound, UnknownModelMessage(request.Model));
+        QueueRefusals.RequireServable(request.Model, Fleet);
         if (!request.Displaced && request.WaitingSince is null)
-            RequireRoom(request, now);
+            _refusals.RequireRoom(request, QueueOf(request.Model), Fleet, now);
         var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
         if (!_queues.TryGetValue(request.Model, out var queue))
@@ -119,7 +113,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             var served = _queues[oldest.Request.Model];
             served.Serve(oldest);
             Removed(oldest, served);
-            _retryAfterEstimators.Of(oldest.Request.Model).Granted(now, isLast: served.Count == 0);
+            _refusals.Estimators.Of(oldest.Request.Model).Granted(now, isLast: served.Count == 0);
             grants.Add((oldest, Reserve(oldest.Request, now)!.Value));
         }
     }
@@ -146,7 +140,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         var replica = slot.Replica;
         replica.Unreserve();
         if (slot.Request is { } request)
-            _retryAfterEstimators.Of(request.Model).Freed(now);
+            _refusals.Estimators.Of(request.Model).Freed(now);
         if (slot.Charged > 0)
             Correct(slot, fault, answerTokens);
         if (IsFailure(slot, fault))
@@ -162,7 +156,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         switch (fault)
         {
             case null:
-                _retryAfterEstimators.Observe(replica.Description.Models, held);
+                _refusals.Estimators.Observe(replica.Description.Models, held);
                 break;
             case Fault.NoSlot or Fault.Draining:
                 replica.Refused(now);
@@ -187,36 +181,10 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return waiter.UnservableSince + Options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
-    public FaultException Expired(Waiter waiter, TimeSpan now)
-    {
-        var model = waiter.Request.Model;
-        var waited = now - waiter.EnqueuedAt;
-        if (waiter.Request.IsSuspect)
-        {
-            return new FaultException(
-                Fault.StreamLost,
-                $"two replicas died on this request in a row, and for {waited.TotalSeconds:0.#} s it could not be tried alone beside another live replica");
-        }
-        _refusals[(int)(waiter.UnservableSince is null ? QueueRefusal.Timeout : QueueRefusal.NoReplica)]++;
-        if (waiter.UnservableSince is null)
-        {
-            return new FaultException(
-                Fault.QueueTimeout,
-                $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
-                retryAfter: RetryAfter(model, now));
-        }
-        if (waiter.IsHopeless && Fleet.TroubleOf(model) is { IsFinal: true } trouble)
-            return new FaultException(trouble.Fault, $"no replica can serve model '{model}': {trouble.Message}");
-        return Fleet.MayServe(model)
-            ? new FaultException(
-                Fault.NoReplica,
-                $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s{Because(model)}",
-                retryAfter: ReplicaReturn + RetryAfter(model, now))
-            : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
-    }
+    public FaultException Expired(Waiter waiter, TimeSpan now) => _refusals.Expired(waiter, QueueOf(waiter.Request.Model), Fleet, now);
 
     /// <summary>When a caller may retry that was refused because of the gateway's own bounds: slots become free as its leases end.</summary>
-    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(0, leased, now);
+    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _refusals.Estimators.OfGateway.TakePlace(0, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now) => _pausing > 0 || _queues.Keys.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
@@ -249,7 +217,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         _ => false,
     };
 
-    public long Refusals(QueueRefusal reason) => _refusals[(int)reason];
+    public long Refusals(QueueRefusal reason) => _refusals.Count(reason);
 
     public QueueVitals ReadVitals()
     {
@@ -278,13 +246,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     /// <summary>A waiter leaves because of its own deadline.</summary>
     /// <returns>When its caller may retry.</returns>
-    public TimeSpan PastDeadline(string model, TimeSpan now)
-    {
-        _refusals[(int)QueueRefusal.Deadline]++;
-        return RetryAfter(model, now);
-    }
+    public TimeSpan PastDeadline(string model, TimeSpan now) => _refusals.PastDeadline(model, QueueOf(model), Fleet, now);
 
-    public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
+    public int WaitingFor(string model) => QueueOf(model)?.Count ?? 0;
 
     /// <summary>When the next waiter for a slot of this replica began to wait; null if there is none.</summary>
     private TimeSpan? NextSince(Replica replica)
@@ -333,12 +297,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
     }
 
-    private string Because(string model) => Fleet.TroubleOf(model).Message is { Length: > 0 } message ? $": {message}" : "";
-
-    private string UnknownModelMessage(string model) =>
-        Fleet.ServedModels.Count == 0
-            ? $"model '{model}' is not known here; no model is served now"
-            : $"model '{model}' is not known here; served are {string.Join(", ", Fleet.ServedModels.Order(StringComparer.Ordinal).Take(16))}";
+    private ModelQueue? QueueOf(string model) => _queues.GetValueOrDefault(model);
 
     private void Removed(Waiter waiter, ModelQueue from)
     {
@@ -346,45 +305,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             _queues.Remove(waiter.Request.Model);
         Waiting--;
         _pausing -= waiter.IsPausing ? 1 : 0;
-    }
-
-    /// <exception cref="FaultException">The queue has no room for the request.</exception>
-    private void RequireRoom(AdmissionRequest request, TimeSpan now)
-    {
-        var model = request.Model;
-        var waiting = WaitingFor(model);
-        var estimator = _retryAfterEstimators.Of(model);
-        var most = MostWaiting(model);
-        // Places of callers that were told to come back are kept for them, but not so many that slots could become idle.
-        var kept = request.Traits.IsRetry ? 0 : Math.Min(estimator.ExpectedAt(now), most / 2);
-        var tokens = _queues.TryGetValue(model, out var queue) ? queue.PromptTokens : 0;
-        QueueRefusal? refusal = waiting >= most ? QueueRefusal.QueueLength
-            : waiting + kept >= most ? QueueRefusal.PlacesKept
-            : tokens + request.Traits.PromptTokens > Options.QueuePromptTokens && waiting > 0 ? QueueRefusal.PromptTokens
-            : null;
-        if (refusal is { } reason)
-        {
-            _refusals[(int)reason]++;
-            var why = reason == QueueRefusal.PromptTokens
-                ? $"its queue has prompts of about {tokens} tokens, of {Options.QueuePromptTokens} allowed"
-                : $"its queue is full ({waiting} waiting)";
-            throw new FaultException(Fault.QueueFull, $"all slots for model '{model}' are busy and {why}", retryAfter: RetryAfter(model, now));
-        }
-        if (request.Traits.IsRetry)
-            estimator.Returned(now);
-    }
-
-    /// <summary>Most waiters: no more than can be served before they time out.</summary>
-    private int MostWaiting(string model) => Math.Min(Options.QueueLength, _retryAfterEstimators.Of(model).ServedWithin(Options.QueueTimeout));
-
-    private TimeSpan RetryAfter(string model, TimeSpan now)
-    {
-        var slots = 0;
-        foreach (var replica in Fleet.Serving(model))
-            slots += replica.Slots;
-        var most = MostWaiting(model);
-        var ahead = Math.Max(0, WaitingFor(model) - most) + Math.Min(SparePlaces, most / 8);
-        return _retryAfterEstimators.Of(model).TakePlace(ahead, slots, now);
     }
 
     private TenantCounters? CountersOf(string model)
