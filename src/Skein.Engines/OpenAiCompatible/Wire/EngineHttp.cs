@@ -12,9 +12,7 @@ internal sealed class EngineHttp : IDisposable
     private const long MaxErrorBytes = 1L << 20;
     // As large as the body of a request may be.
     private const int MaxWholeAnswerBytes = 32 << 20;
-    private const int MaxModels = 1_000;
     private const int MostLocationChars = 200;
-    private const string ModelsPath = "v1/models";
 
     private readonly HttpClient _client;
     private readonly OpenAiEngineOptions _options;
@@ -65,61 +63,13 @@ internal sealed class EngineHttp : IDisposable
 
     /// <summary>The models that the server lists now at <c>/v1/models</c>.</summary>
     /// <exception cref="FaultException">It lists none, or too many.</exception>
-    public async ValueTask<IReadOnlyList<JsonElement>> ListModelsAsync(CancellationToken cancellationToken)
-    {
-        var answer = await GetAsync(ModelsPath, cancellationToken);
-        if (answer.IsMissing)
-        {
-            throw new FaultException(
-                Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}; its URL needs another path, or it is no such server");
-        }
+    public async ValueTask<IReadOnlyList<JsonElement>> ListModelsAsync(CancellationToken cancellationToken) =>
+        ModelList.Read(await GetAsync(ModelList.Path, cancellationToken), Name, HasKey);
 
-        if (answer.IsRedirect)
-        {
-            throw new FaultException(
-                Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}, a redirect to {answer.Location ?? "nowhere"}, which is not followed")
-            {
-                Cause = "redirects to another address: its URL must be the one that answers itself",
-            };
-        }
-
-        if (answer.Status != HttpStatusCode.OK)
-            throw ErrorOf(answer, ModelsPath);
-
-        var list = Parse(answer.Body);
-        if (!IsList(list))
-            throw new FaultException(Fault.Unsupported, $"{Name} answers /{ModelsPath} with JSON that is not a list of models");
-
-        // Some services list models without an object around them.
-        var all = list.ValueKind == JsonValueKind.Array ? list.EnumerateArray() : list.Elements("data");
-        var models = all.Where(model => model.Text("id") is { Length: > 0 }).ToList();
-        return models.Count is > 0 and <= MaxModels ? models
-            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /{ModelsPath}; allowed: 1 to {MaxModels}")
-            {
-                Cause = models.Count == 0 ? "lists no models" : $"lists more than {MaxModels} models",
-            };
-    }
-
-    // Ollama without a model says null for the list.
-    private static bool IsList(JsonElement answer) =>
-        answer.ValueKind == JsonValueKind.Array
-        || (answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("data", out var data)
-            && data.ValueKind is JsonValueKind.Array or JsonValueKind.Null);
+    private bool HasKey => _options.ApiKey is not null || _options.Headers.Count > 0;
 
     private FaultException ErrorOf(EngineReply reply, string path) =>
-        EngineErrors.From(Name, reply, path, hasKey: _options.ApiKey is not null || _options.Headers.Count > 0);
-
-    private JsonElement Parse(byte[] body)
-    {
-        try
-        {
-            return JsonElement.Parse(body);
-        }
-        catch (JsonException exception)
-        {
-            throw new FaultException(Fault.Unsupported, $"{Name} answers /{ModelsPath} with a body that is not JSON", exception);
-        }
-    }
+        EngineErrors.From(Name, reply, path, HasKey);
 
     /// <summary>A GET of a text; null for any status but 200.</summary>
     public async ValueTask<byte[]?> FindTextAsync(string path, CancellationToken cancellationToken)
