@@ -6,33 +6,17 @@ using Skein.Gateway.Keys;
 namespace Skein.Gateway.Tests.Dashboard;
 
 /// <summary>What a browser gets, and what it needs a key for. The page itself is tested in a browser by the end-to-end tests.</summary>
-public sealed partial class DashboardTests : IAsyncLifetime
+public sealed partial class DashboardTests : WholeGateway
 {
-    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0) });
-    private HttpClient _client = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        await _gateway.StartAsync(TestContext.Current.CancellationToken);
-        _client = new HttpClient { BaseAddress = new Uri($"http://{_gateway.Http}"), Timeout = TimeSpan.FromSeconds(30) };
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _client.Dispose();
-        await _gateway.StopAsync(new CancellationToken(canceled: true));
-        await _gateway.DisposeAsync();
-    }
-
     [Fact]
     public async Task Get_Root_IsThePageWithAllItsParts()
     {
-        var page = await _client.GetStringAsync("/", TestContext.Current.CancellationToken);
+        var page = await Client.GetStringAsync("/", TestContext.Current.CancellationToken);
 
         var parts = Parts().Matches(page).Select(match => match.Groups["part"].Value).ToList();
         Assert.Equal(["/dashboard/dashboard.css", "/dashboard/dashboard.js"], parts);
         foreach (var part in (string[])[.. parts, "/dashboard/playground.js"])
-            Assert.NotEmpty(await _client.GetStringAsync(part, TestContext.Current.CancellationToken));
+            Assert.NotEmpty(await Client.GetStringAsync(part, TestContext.Current.CancellationToken));
     }
 
     [Theory]
@@ -41,7 +25,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
     [InlineData("/dashboard/dashboard.js", "text/javascript")]
     public async Task Get_Parts_RunNothingOfOtherOrigins(string path, string type)
     {
-        using var response = await _client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
+        using var response = await Client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
 
         Assert.Equal(type, response.Content.Headers.ContentType?.MediaType);
         var policy = Assert.Single(response.Headers.GetValues("content-security-policy"));
@@ -53,7 +37,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
     [Fact]
     public async Task Head_Root_StillAnswersClientsThatAskWhetherAServerIsThere()
     {
-        using var response = await _client.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/"), TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/"), TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
@@ -61,7 +45,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
     [Fact]
     public async Task Get_OverviewOfAnEmptyGroup_HasAllItsMembers()
     {
-        var overview = JsonElement.Parse(await _client.GetStringAsync("/admin/v1/overview", TestContext.Current.CancellationToken));
+        var overview = JsonElement.Parse(await Client.GetStringAsync("/admin/v1/overview", TestContext.Current.CancellationToken));
 
         Assert.Equal(
             ["at", "betweenTokens", "failed", "failoverCount", "failovers", "firstToken", "gateway", "inputTokens", "members", "models", "outputTokens", "queues", "requests", "sessions", "waiting"],
@@ -72,7 +56,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
     [Fact]
     public async Task Get_WithKeys_ThePageIsOpenAndItsDataIsNot()
     {
-        _gateway.Keys.Use(new ApiKeyRing([new ApiKey { Name = "alice", Hash = ApiKey.HashOf("sk-alice") }, new ApiKey { Name = "root", Hash = ApiKey.HashOf("sk-root"), Admin = true }]));
+        Gateway.Keys.Use(new ApiKeyRing([new ApiKey { Name = "alice", Hash = ApiKey.HashOf("sk-alice") }, new ApiKey { Name = "root", Hash = ApiKey.HashOf("sk-root"), Admin = true }]));
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("/", key: null));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("/dashboard/dashboard.js", key: null));
@@ -87,7 +71,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         if (key is not null)
             request.Headers.Authorization = new("Bearer", key);
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
         return response.StatusCode;
     }
 

@@ -10,31 +10,14 @@ using Skein.Protocol.V1;
 namespace Skein.Gateway.Tests.Security;
 
 /// <summary>A whole gateway on loopback with keys, without replicas.</summary>
-public sealed class KeyMiddlewareTests : IAsyncLifetime
+public sealed class KeyMiddlewareTests : WholeGateway
 {
-    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions
-    {
-        Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0), Api = new() { CorsOrigins = ["https://chat.example"] },
-    });
-    private HttpClient _client = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _gateway.Keys.Use(new ApiKeyRing(
+    public KeyMiddlewareTests()
+        : base(new() { CorsOrigins = ["https://chat.example"] }) => Gateway.Keys.Use(new ApiKeyRing(
         [
             new ApiKey { Name = "alice", Hash = ApiKey.HashOf("sk-alice"), Models = ["m"], RequestsPerMinute = 1 },
             new ApiKey { Name = "root", Hash = ApiKey.HashOf("sk-root"), Admin = true },
         ]));
-        await _gateway.StartAsync(TestContext.Current.CancellationToken);
-        _client = new HttpClient { BaseAddress = new Uri($"http://{_gateway.Http}"), Timeout = TimeSpan.FromSeconds(30) };
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _client.Dispose();
-        await _gateway.StopAsync(new CancellationToken(canceled: true));
-        await _gateway.DisposeAsync();
-    }
 
     [Theory]
     [InlineData("GET", "/v1/models")]
@@ -65,7 +48,7 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
 
         using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics");
         request.Headers.Authorization = AuthenticationHeaderValue.Parse("Bearer sk-root");
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
         var metrics = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
 
         // Other gateways of this process count into the same series.
@@ -79,7 +62,7 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/embeddings") { Content = new StringContent("""{"model":"other"}""", Encoding.UTF8, "application/json") };
         request.Headers.Authorization = AuthenticationHeaderValue.Parse("Bearer sk-alice");
 
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
         Assert.Contains("model_not_allowed", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
@@ -96,7 +79,7 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
             Headers = { { "Origin", "https://chat.example" }, { "Access-Control-Request-Method", "POST" } },
         };
 
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
 
         Assert.Equal((status, "https://chat.example"), (response.StatusCode, response.Headers.GetValues("Access-Control-Allow-Origin").Single()));
     }
@@ -105,7 +88,7 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     public async Task Post_MessagesWithoutKey_IsRefusedInAnthropicsForm()
     {
         using var request = Request("POST", "/v1/messages", authorization: null);
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
         Assert.StartsWith(
@@ -120,7 +103,7 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     [InlineData("/ping", HttpStatusCode.ServiceUnavailable)]
     public async Task Get_HealthWithoutKey_IsAnswered(string path, HttpStatusCode expected)
     {
-        using var response = await _client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
+        using var response = await Client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
         Assert.Equal(expected, response.StatusCode);
     }
 
@@ -138,7 +121,7 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     public async Task Get_AnthropicsHeader_IsAKeyToo()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { { "x-api-key", "sk-alice" } } };
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
@@ -155,11 +138,11 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
         var first = await SendAsync("POST", "/v1/chat/completions", "Bearer sk-alice", Chat("m", maxTokens: -7));
         Assert.Equal(HttpStatusCode.BadRequest, first.Status);
         using var second = Request("POST", "/v1/completions", "Bearer sk-alice", """{"model":"m","prompt":"x","max_tokens":1}""");
-        var sent = _client.SendAsync(second, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        var sent = Client.SendAsync(second, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
         using var third = Request("POST", "/v1/completions", "Bearer sk-alice", """{"model":"m","prompt":"x","max_tokens":1}""");
 
         // Both need the one request of this minute; the other one waits for a replica until the gateway stops.
-        using var refused = await (await Task.WhenAny(sent, _client.SendAsync(third, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken)));
+        using var refused = await (await Task.WhenAny(sent, Client.SendAsync(third, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken)));
 
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal("1", refused.Headers.GetValues("x-ratelimit-limit-requests").Single());
@@ -171,14 +154,14 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     [Fact]
     public async Task Use_KeyRevoked_ItsNextRequestIsRefused()
     {
-        _gateway.Keys.Use(new ApiKeyRing([]));
+        Gateway.Keys.Use(new ApiKeyRing([]));
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync("GET", "/v1/models", "Bearer sk-alice")).Status);
     }
 
     [Fact]
     public async Task Call_GrpcWithoutKey_IsUnauthenticated()
     {
-        using var channel = GrpcChannel.ForAddress($"http://{_gateway.Grpc}");
+        using var channel = GrpcChannel.ForAddress($"http://{Gateway.Grpc}");
         var admin = new Protocol.V1.Admin.AdminClient(channel);
 
         var without = await Assert.ThrowsAsync<RpcException>(
@@ -210,8 +193,8 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     {
         using var request = Request(method, path, authorization, body);
         // Whole: two slashes at the begin of a relative address would name a host.
-        request.RequestUri = new Uri($"http://{_gateway.Http}{path}");
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        request.RequestUri = new Uri($"http://{Gateway.Http}{path}");
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var code = response.IsSuccessStatusCode || !text.StartsWith('{') ? null
             : JsonDocument.Parse(text).RootElement.GetProperty("error").GetProperty("code").GetString();

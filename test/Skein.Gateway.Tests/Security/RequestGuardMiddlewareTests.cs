@@ -7,24 +7,8 @@ using Skein.Gateway.Security;
 namespace Skein.Gateway.Tests.Security;
 
 /// <summary>A whole gateway on loopback, without replicas.</summary>
-public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
+public sealed class RequestGuardMiddlewareTests : WholeGateway
 {
-    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0) });
-    private HttpClient _client = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        await _gateway.StartAsync(TestContext.Current.CancellationToken);
-        _client = new HttpClient { BaseAddress = new Uri($"http://{_gateway.Http}"), Timeout = TimeSpan.FromSeconds(30) };
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _client.Dispose();
-        await _gateway.StopAsync(new CancellationToken(canceled: true));
-        await _gateway.DisposeAsync();
-    }
-
     [Theory]
     [InlineData("GET", "/admin/v1/members")]
     [InlineData("GET", "/v1/models")]
@@ -44,7 +28,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
     public async Task Post_MessagesUnderAnotherName_IsRefusedInAnthropicsForm()
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages") { Headers = { Host = "evil.example:8080" } };
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
         Assert.StartsWith(
@@ -93,7 +77,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
         foreach (var method in new[] { HttpMethod.Get, HttpMethod.Head })
         {
             using var request = new HttpRequestMessage(method, path);
-            using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+            using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
             Assert.Equal(expected, response.StatusCode);
         }
     }
@@ -137,7 +121,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
 
     private async Task<(HttpStatusCode Status, string Code, string Message)> ErrorAsync(HttpRequestMessage request)
     {
-        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
         var error = JsonElement.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).GetProperty("error");
         return (response.StatusCode, error.GetProperty("code").GetString()!, error.GetProperty("message").GetString()!);
     }
