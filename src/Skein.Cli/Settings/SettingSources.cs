@@ -76,8 +76,10 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
             HashSet<string> known = [.. settings.Select(setting => setting.Key), .. lists, SchemaKey];
             if (file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is not { } unknown)
                 return new FileContent(bytes, file, document.RootElement.Clone());
-            var shown = settings.Where(setting => !setting.Option.Hidden).Select(setting => setting.Key).Concat(lists).Order(StringComparer.Ordinal);
-            throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", shown)}");
+            List<string> shown =
+                [.. settings.Where(setting => !setting.Option.Hidden).Select(setting => setting.Key).Concat(lists).Order(StringComparer.Ordinal)];
+            var advice = Spelling.Closest(unknown, shown) is { } meant ? $"did you mean '{meant}'?" : $"allowed: {string.Join(", ", shown)}";
+            throw new UsageException($"'{unknown}' in {path} is not a setting; {advice}");
         }
         catch (Exception error) when (error is JsonException or FormatException or IOException or UnauthorizedAccessException or ArgumentException)
         {

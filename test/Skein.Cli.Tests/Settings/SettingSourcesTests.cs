@@ -76,14 +76,15 @@ public sealed class SettingSourcesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("maxslots", """{"join": "a", "maxslots": 2}""")]
-    [InlineData("slots", """{"maxSlots": 1, "slots": 2}""")]
-    [InlineData("gateway", """{"gateway": {"maxSlots": 1}}""")]
-    public void Open_UnknownKey_NamesItAndTheAllowed(string key, string file)
+    [InlineData("maxslots", """{"join": "a", "maxslots": 2}""", "did you mean 'maxSlots'?")]
+    [InlineData("jion", """{"jion": "a"}""", "did you mean 'join'?")]
+    [InlineData("slots", """{"maxSlots": 1, "slots": 2}""", "allowed: join, maxSlots, quiet")]
+    [InlineData("gateway", """{"gateway": {"maxSlots": 1}}""", "allowed: join, maxSlots, quiet")]
+    public void Open_UnknownKey_NamesItAndTheNearestOrTheAllowed(string key, string file, string advice)
     {
         var error = Assert.Throws<UsageException>(() => Sources("", null, file));
 
-        Assert.Equal($"'{key}' in {_file} is not a setting; allowed: join, maxSlots, quiet", error.Message);
+        Assert.Equal($"'{key}' in {_file} is not a setting; {advice}", error.Message);
     }
 
     [Theory]

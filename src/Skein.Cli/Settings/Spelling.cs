@@ -1,4 +1,4 @@
-namespace Skein.Cli.Terminal;
+namespace Skein.Cli.Settings;
 
 internal static class Spelling
 {
