@@ -1,11 +1,14 @@
 using System.CommandLine;
+using System.Globalization;
 using Skein.GatewayBench;
 using Skein.GatewayBench.Processes;
 
 if (args is [ScriptedServer.Role])
     return await ScriptedServer.RunAsync();
+if (args is [YarpProxy.Role, var port, var upstream])
+    return await YarpProxy.RunAsync(int.Parse(port, CultureInfo.InvariantCulture), upstream);
 
-var before = new Argument<string>("before") { Description = "Directory of the skein program to compare with, or the haproxy program (upstream loads)" };
+var before = new Argument<string>("before") { Description = "Directory of the skein program to compare with, or yarp, or the haproxy program (upstream loads)" };
 var after = new Argument<string>("after") { Description = "Directory of the skein program to judge" };
 var loads = new Option<string[]>("--load")
 {
@@ -57,7 +60,7 @@ var command = new RootCommand("Compares the CPU time that the gateways of two bu
 command.SetAction(async (parsed, cancellationToken) =>
 {
     var names = parsed.GetValue(loads)!;
-    var isProxy = Build.IsHaproxy(parsed.GetValue(before)!) || Build.IsHaproxy(parsed.GetValue(after)!);
+    var isProxy = Build.IsProxy(parsed.GetValue(before)!) || Build.IsProxy(parsed.GetValue(after)!);
     var possible = Load.All.Where(load => !isProxy || load.Setup == SetupKind.Upstream);
     Load[] selected = [.. possible.Where(load => names.Length == 0 || names.Contains(load.Name, StringComparer.Ordinal))];
     var options = new ComparisonOptions(
@@ -74,6 +77,6 @@ return await command.Parse(args).InvokeAsync(new InvocationConfiguration { Proce
 
 static void RequireProgram(string path, Action<string> addError)
 {
-    if (!Build.IsHaproxy(path) && !File.Exists(MemberProcess.ProgramIn(path)))
-        addError($"'{path}' holds no skein program; allowed: the output directory of a build of src/Skein.Cli, or the haproxy program");
+    if (!Build.IsProxy(path) && !File.Exists(MemberProcess.ProgramIn(path)))
+        addError($"'{path}' holds no skein program; allowed: the output directory of a build of src/Skein.Cli, yarp, or the haproxy program");
 }

@@ -29,13 +29,16 @@ internal enum JitMode
     Tiered,
 }
 
-/// <summary>A build under test, or HAProxy, which only forwards.</summary>
+/// <summary>A build under test, or a proxy that only forwards: HAProxy or YARP.</summary>
 /// <param name="Name"><c>before</c> or <c>after</c>.</param>
-/// <param name="Path">Directory with its skein program, or the haproxy program.</param>
+/// <param name="Path">Directory with its skein program, the haproxy program, or <c>yarp</c>.</param>
 internal sealed record Build(string Name, string Path)
 {
     /// <summary>Whether a path on the command line is the haproxy program.</summary>
     public static bool IsHaproxy(string path) => System.IO.Path.GetFileName(path) == "haproxy" && File.Exists(path);
+
+    /// <summary>Whether it can only forward to the scripted server.</summary>
+    public static bool IsProxy(string path) => path == YarpProxy.Role || IsHaproxy(path);
 }
 
 /// <summary>The running processes of one build: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
@@ -75,13 +78,16 @@ internal sealed class Side : IDisposable
     /// <param name="cancellationToken">Ends the start.</param>
     public static async Task<Side> StartAsync(Build build, SetupKind setup, JitMode jit, Uri? upstream, CancellationToken cancellationToken)
     {
-        var isHaproxy = Build.IsHaproxy(build.Path);
-        var side = new Side(build.Name, isHaproxy ? build.Path : MemberProcess.ProgramIn(build.Path), jit);
+        var isProxy = Build.IsProxy(build.Path);
+        var side = new Side(build.Name, build.Path == YarpProxy.Role ? Environment.ProcessPath! : isProxy ? build.Path : MemberProcess.ProgramIn(build.Path), jit);
         try
         {
-            if (isHaproxy)
+            if (isProxy)
             {
-                side._processes.Add(new HaproxyProcess(build.Path, side.Http.Port, upstream!));
+                if (build.Path == YarpProxy.Role)
+                    await side.AddAsync([YarpProxy.Role, $"{side.Http.Port}", upstream!.ToString()], cancellationToken);
+                else
+                    side._processes.Add(new HaproxyProcess(build.Path, side.Http.Port, upstream!));
                 await side.WaitUntilReadyAsync("v1/models", cancellationToken);
                 return side;
             }
