@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Proofs;
 using Skein.Protocol.V1;
 
@@ -33,6 +34,53 @@ public class EngineCheckTests
 
         Assert.Equal(("chat", ResumeTier.None, 5, 5, ""), Tuple(chat));
     }
+
+    /// <summary>A server that goes on by the ids as long as it is being tried, and otherwise with something else, claims too much.</summary>
+    [Fact]
+    public async Task RunAsync_ServerGoesOnOtherwise_IsBroken()
+    {
+        var server = Dialogues.Vllm();
+        server.On("/v1/completions", body => Dialogues.VllmCompletion(body)
+            .Select(line => IsContinued(body) ? line.Replace(" home", " away", StringComparison.Ordinal) : line));
+        await using var engine = await server.ConnectAsync();
+
+        var completion = (await RowsAsync(engine, answers: 10))[0];
+
+        Assert.Equal(ResumeTier.Exact, completion.Tier);
+        Assert.True(completion.IsBroken);
+        Assert.InRange(completion.Equal, 0, 9);
+        Assert.Matches("after [0-9]+ tokens it goes on otherwise: the text differs", completion.Reason);
+    }
+
+    /// <summary>The text goes on; only what the server counts for the finish differs.</summary>
+    [Fact]
+    public async Task RunAsync_ServerEndsOtherwise_IsBroken()
+    {
+        var server = Dialogues.Vllm();
+        server.On("/v1/completions", body => Dialogues.VllmCompletion(body)
+            .Select(line => IsContinued(body) ? line.Replace("\"stop\"", "\"length\"", StringComparison.Ordinal) : line));
+        await using var engine = await server.ConnectAsync();
+
+        var completion = (await RowsAsync(engine, answers: 3))[0];
+
+        Assert.Equal((true, 0), (completion.IsBroken, completion.Equal));
+        Assert.Contains("the finish reason differs", completion.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_NotDeclaredBitExact_SaysWhyItIsNotExact()
+    {
+        await using var engine = await Dialogues.Vllm().ConnectAsync(options => options with { IsBitExact = false });
+
+        var completion = (await RowsAsync(engine, answers: 1))[0];
+
+        Assert.Equal((ResumeTier.Tokens, false), (completion.Tier, completion.IsBroken));
+        Assert.Equal("the server is not declared bit-exact (--bit-exact)", completion.WhyNotExact);
+    }
+
+    // What the proof at connect time continues is shorter.
+    private static bool IsContinued(JsonElement body) =>
+        body.GetProperty("max_tokens").GetInt32() > ContinuationProver.AnswerTokens && body.GetProperty("prompt") is { ValueKind: JsonValueKind.Array } prompt && prompt.GetArrayLength() > FakeModel.PromptTokens;
 
     private static (string, ResumeTier, int, int, string) Tuple(EngineCheckRow row) => (row.Kind, row.Tier, row.Answers, row.Equal, row.Reason);
 
