@@ -25,7 +25,8 @@ internal static class EnginesCommand
     public static Command Create() => new("engines", "Examine model servers")
     {
         CommandLine.Verb(
-            "check", "Cut answers of a server at random points, continue them as lost ones, and say which come out as undisturbed",
+            "check", "Cut answers of a server at random points, continue them as lost ones, and say which come out as undisturbed; "
+                + "exits 1 if one differs whose tier is exact",
             [Answers, Seed, CommandOutput.Json, .. EngineSettings.OfServers], RunAsync, Urls),
     };
 
@@ -34,21 +35,21 @@ internal static class EnginesCommand
         using var signal = new StopSignal(supervised: false);
         var (answers, seed) = (Answers.Read(sources), Seed.Read(sources));
         var servers = sources.Get(Urls).Select(text => ReadUrl(text, sources)).ToList();
-        var isPromiseBroken = false;
+        var isBroken = false;
         foreach (var server in servers)
         {
             try
             {
                 var result = await CheckAsync(server, answers, new Random(seed), signal.Stop);
-                isPromiseBroken |= result.Requests.Any(request => request.IsPromiseBroken);
                 CommandOutput.Print(sources, result, () => Print(result), indented: true);
+                isBroken |= result.Requests.Any(request => request.Broken);
             }
             catch (FaultException error)
             {
                 throw new CommandFailedException(error.Message, error);
             }
         }
-        return isPromiseBroken ? CommandLine.Failure : CommandLine.Success;
+        return isBroken ? CommandLine.Failure : CommandLine.Success;
     }
 
     private static OpenAiEngineOptions ReadUrl(string text, SettingSources sources) => EngineSettings.IsServer(text)
@@ -67,7 +68,7 @@ internal static class EnginesCommand
             rows.Add(row);
         return new CheckedServer(
             options.BaseUrl.ToString(), engine.Kind, model.Name, model.ResumeTier.ToWireName() ?? "", model.ResumeReason,
-            [.. rows.Select(row => new CheckedRequest(row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Reason, row.IsPromiseBroken))]);
+            [.. rows.Select(row => new CheckedRequest(row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken))]);
     }
 
     /// <summary>
@@ -98,18 +99,23 @@ internal static class EnginesCommand
         {
             table.AddRow(
                 Markup.Escape(row.Request), row.Tier.Length == 0 ? "not served" : row.Tier == "none" ? "none, made again" : row.Tier,
-                $"{row.Equal} of {row.Answers}", Markup.Escape(row.Reason));
+                $"{row.Equal} of {row.Answers}", Markup.Escape(RemarkOf(row)));
         }
         AnsiConsole.Write(table);
-        if (server.Requests.Where(row => row.IsPromiseBroken).Select(row => row.Request).ToList() is { Count: > 0 } broken)
-        {
-            AnsiConsole.WriteLine($"FAIL: answers of the tier exact came out otherwise ({string.Join("; ", broken)}): do not use --bit-exact with this server");
-        }
     }
+
+    private static string RemarkOf(CheckedRequest row) => string.Join(
+        "; ",
+        new[]
+        {
+            row.Broken ? "NOT EXACT" : "", row.Reason, row.WhyNotExact,
+            row.Shown is not { } shown || row.Tier.Length == 0 ? "" : $"{shown} of {row.Answers} {(row.Request.Contains("tools", StringComparison.Ordinal) ? "call" : "reason")}",
+        }.Where(part => part.Length > 0));
 
     private sealed record CheckedServer(string Url, string Kind, string Model, string Tier, string Reason, IReadOnlyList<CheckedRequest> Requests);
 
-    private sealed record CheckedRequest(string Request, string Tier, int Answers, int Equal, string Reason, bool IsPromiseBroken);
+    private sealed record CheckedRequest(
+        string Request, string Tier, int Answers, int Equal, int? Shown, string Reason, string WhyNotExact, bool Broken);
 
     private sealed class FreeSlots : IEngineSlots
     {

@@ -135,6 +135,9 @@ internal sealed class OpenAiEngine(
         }
     }
 
+    /// <summary>Why a lost answer to a request is not continued exactly, in one line; empty if it is.</summary>
+    public string WhyNotExact(GenerateRequest request) => ModelOf(request.Model).Tiers.WhyNotExact(request);
+
     public async IAsyncEnumerable<InvokeFrame> InvokeAsync(InvokeRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var answer = _calls.RunAsync(request, ModelOf(request.Model).Facts.Name, cancellationToken).GetAsyncEnumerator(cancellationToken);

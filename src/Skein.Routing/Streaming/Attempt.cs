@@ -11,8 +11,10 @@ internal sealed class Attempt : IAsyncDisposable
     private readonly IAsyncEnumerator<GenerateFrame> _frames;
     private readonly CancellationToken _branch;
     private readonly TimeProvider _time;
+    private readonly StreamingOptions _options;
     private Queue<GenerateFrame>? _readAhead;
     private GenerateFrame? _current;
+    private ReplayDeadline? _replay;
     private long _firstTokenAt;
     private volatile bool _superseded;
 
@@ -21,7 +23,7 @@ internal sealed class Attempt : IAsyncDisposable
     {
         Lease = lease;
         _branch = branch;
-        _time = services.Time;
+        (_time, _options) = (services.Time, services.Options);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
         Watch = new AttemptWatch(
             services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica), services.Lateness);
@@ -47,6 +49,22 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Time since the first token; zero before it.</summary>
     public TimeSpan AgeSinceFirstToken => _firstTokenAt == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_firstTokenAt);
 
+    /// <summary>
+    /// Bounds the time from the first token until <see cref="CaughtUp"/>, also while nothing comes: then <see cref="MoveNextAsync"/> fails, and
+    /// <see cref="IsReplayLate"/>. Called before the first frame is read.
+    /// </summary>
+    public void BoundReplay() => _replay = new ReplayDeadline(_time, _options.MaxReplay, _options.OwnLateness, _stop);
+
+    /// <summary>Everything that the client has was repeated.</summary>
+    public void CaughtUp()
+    {
+        _replay?.Dispose();
+        _replay = null;
+    }
+
+    /// <summary>Whether the attempt was stopped because it did not catch up in time.</summary>
+    public bool IsReplayLate => _replay is { IsOver: true };
+
     /// <summary>How its lease ends if it was not released before the attempt is disposed.</summary>
     public Fault EndsAs { get; set; } = Fault.Cancelled;
 
@@ -65,13 +83,16 @@ internal sealed class Attempt : IAsyncDisposable
             if (!await _frames.MoveNextAsync())
                 return false;
         }
-        catch (OperationCanceledException) when (!_branch.IsCancellationRequested && (_superseded || Watch.Stall is not null))
+        catch (OperationCanceledException) when (!_branch.IsCancellationRequested && (_superseded || Watch.Stall is not null || IsReplayLate))
         {
-            throw new FaultException(_superseded ? Fault.Cancelled : Watch.Stall!.Value, "the gateway stopped the attempt");
+            throw new FaultException(_superseded ? Fault.Cancelled : Watch.Stall ?? Fault.EngineStall, "the gateway stopped the attempt");
         }
         _current = _frames.Current;
         if (_current.Count > 0 && _firstTokenAt == 0)
+        {
             _firstTokenAt = _time.GetTimestamp();
+            _replay?.Begin();
+        }
         Watch.Beat(_current.Count, _current.EngineAlive);
         return true;
     }
@@ -95,6 +116,7 @@ internal sealed class Attempt : IAsyncDisposable
         finally
         {
             Watch.Dispose();
+            _replay?.Dispose();
             _stop.Dispose();
             RequestTrace.EndAttempt(Span, Lease.AnswerTokens, LostBy);
             Lease.Release(EndsAs);

@@ -46,7 +46,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     {
         var lease = await AcquireAsync(cancellationToken);
         session.Dispatched(_core.Choice, lease.Replica.Description.PublicName);
-        return new Attempt(services, lease, _core.BeginAttempt(), cancellationToken);
+        var attempt = new Attempt(services, lease, _core.BeginAttempt(), cancellationToken);
+        if (_core.IsReplaying)
+            attempt.BoundReplay();
+        return attempt;
     }
 
     private async Task<ReplicaLease> AcquireAsync(CancellationToken cancellationToken)
@@ -110,6 +113,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             return _finished ? default : (await switcher.TakeOverAsync(), null);
         }
+        catch (FaultException) when (current.IsReplayLate && _core.IsReplaying)
+        {
+            return (null, LeaveSlowReplay(current));
+        }
         catch (FaultException end) when (end.Fault.Class() is not (FaultClass.Client or FaultClass.Gateway))
         {
             return (null, _finished ? null : Classify(end, current.Lease));
@@ -163,10 +170,13 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
-            else if (_core.IsReplaying && current.AgeSinceFirstToken > services.Options.MaxReplay)
-                return LeaveReplay(current, $"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s", isSlow: true);
+            else if (!_core.IsReplaying)
+                current.CaughtUp();
+            else if (current.AgeSinceFirstToken > services.Options.MaxReplay)
+                return LeaveSlowReplay(current);
             return null;
         }
+        current.CaughtUp();
         if (frame.Count > 0)
             lease.Clear();
         if (isFirstToken)
@@ -196,6 +206,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 request.Model, finished.Lease.Replica.Id.Name, finished.AgeSinceFirstToken / (finished.Lease.AnswerTokens - 1));
         }
     }
+
+    private FaultException LeaveSlowReplay(Attempt current) =>
+        LeaveReplay(current, $"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s", isSlow: true);
 
     /// <exception cref="FaultException">The answer cannot continue in another way.</exception>
     private FaultException LeaveReplay(Attempt current, string why, bool isSlow)

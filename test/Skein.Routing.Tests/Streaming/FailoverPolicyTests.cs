@@ -166,6 +166,68 @@ public sealed class FailoverPolicyTests
             Assert.Contains("more than 2 s", error?.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A replica that fell silent while it caught up was left only by the engine's bound on silence, 60 s.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Session_MadeAgainAndSilent_IsTriedOnOneOtherReplica(int silentAttempts)
+    {
+        using var gateway = Lost(ResumeTier.None, 8, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(2), LinkSilence = TimeSpan.FromMinutes(1) }, "a", "b", "c");
+        var silent = new SemaphoreSlim(0);
+        var script = gateway.Link.Script;
+        gateway.Link.Script = (replica, attempt, at) =>
+        {
+            if (attempt <= 1 || attempt > silentAttempts || at != 5)
+                return script(replica, attempt, at);
+            silent.Release();
+            return Act.Hang;
+        };
+
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
+        var received = new Received();
+        var reading = Record.ExceptionAsync(() => ReadIntoAsync(session, received)).AsTask();
+        for (var attempt = 2; attempt <= silentAttempts; attempt++)
+        {
+            Assert.True(await silent.WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None), $"attempt {attempt} did not come");
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(1_900));
+            Assert.Equal(attempt, gateway.Link.Attempts.Count);
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(150));
+        }
+        var error = await reading.WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
+
+        Assert.Equal(3, gateway.Link.Attempts.Select(attempt => attempt.Replica).Distinct().Count());
+        if (silentAttempts == 2)
+            Assert.Equal((null, ScriptedLink.TextOf(7, Tokens)), (error, received.Text));
+        else
+            Assert.Contains("more than 2 s", error?.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The bound ends with the catching up: what follows may be slower.</summary>
+    [Fact]
+    public async Task Session_MadeAgainAndSilentAfterCatchingUp_IsNotLeft()
+    {
+        using var gateway = Lost(ResumeTier.None, 5, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(2), LinkSilence = TimeSpan.FromMinutes(1) });
+        gateway.Link.Gate = System.Threading.Channels.Channel.CreateUnbounded<int>();
+        for (var token = 0; token < 5 + 6; token++)
+            gateway.Link.Gate.Writer.TryWrite(token);
+
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
+        var received = new Received();
+        while (received.Ids.Count < 6)
+        {
+            await session.WaitToReadAsync(CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
+            while (session.TryRead(out var frame))
+                received.Add(frame);
+        }
+        gateway.Time.Advance(TimeSpan.FromSeconds(20));
+        for (var token = 0; token < Tokens; token++)
+            gateway.Link.Gate.Writer.TryWrite(token);
+        await ReadIntoAsync(session, received);
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Equal(2, gateway.Link.Attempts.Count);
+    }
+
     /// <summary>Five tokens behind a prompt of 270 were lost on a busy server: it took longer to read the prompt than the whole answer may take.</summary>
     [Fact]
     public async Task Session_MadeAgainAfterALongPrefill_CountsOnlyTheTimeFromItsFirstToken()

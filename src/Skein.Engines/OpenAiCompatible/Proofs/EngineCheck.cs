@@ -2,52 +2,14 @@ using System.Text.RegularExpressions;
 
 namespace Skein.Engines.OpenAiCompatible.Proofs;
 
-/// <summary>How the lost answers of one kind of request come out.</summary>
-/// <param name="Kind">What is asked for, such as <c>chat</c>.</param>
-/// <param name="Tier">The tier that the answers state: with none they are made again, otherwise continued.</param>
-/// <param name="Answers">Answers that were cut.</param>
-/// <param name="Equal">Those that came out as the undisturbed one.</param>
-/// <param name="Reason">What the first other one was, or why the kind is not served; empty: nothing.</param>
-public sealed record EngineCheckRow(string Kind, ResumeTier Tier, int Answers, int Equal, string Reason)
-{
-    /// <summary>Whether an answer came out otherwise though its tier is exact.</summary>
-    public bool IsPromiseBroken => Tier == ResumeTier.Exact && Equal < Answers;
-}
-
 /// <summary>
 /// Checks how an engine continues: answers of each kind of request are cut at random points, continued as a lost answer would be, or made again, and compared
-/// with the undisturbed ones: text, reasoning, calls, finish reason, log probabilities and token counts.
+/// with the undisturbed ones.
 /// </summary>
 public static partial class EngineCheck
 {
-    private const int AnswerTokens = 48;
     private const int MostReasonCharacters = 200;
-
-    /// <summary>Of a log probability, where an exact answer is promised. A server prints a few digits.</summary>
-    private const float MostLogprobDifference = 0.001f;
-
-    private const string Object = """{"type":"object","properties":{"name":{"type":"string","maxLength":24}},"required":["name"]}""";
-
-    private const string Schema = $$$"""{"type":"json_schema","json_schema":{"name":"city","schema":{{{Object}}}}}""";
-
-    private const string Tools = $$$"""[{"type":"function","function":{"name":"look","parameters":{{{Object}}}}}]""";
-
-    private static readonly (string Kind, bool IsChat, Action<GenerateRequest> Ask)[] Kinds =
-    [
-        ("completion", false, _ => { }),
-        ("completion, logprobs", false, request => request.Logprobs = 1),
-        ("completion, sampled", false, request => request.Sampling = new Sampling { Temperature = 1, Seed = 7 }),
-        ("chat", true, _ => { }),
-        ("chat, thinking off", true, request => AddMember(request, "chat_template_kwargs", """{"enable_thinking":false}""")),
-        ("chat, stop text", true, request => request.Stop.Add(". ")),
-        ("chat, end token ignored", true, request => AddMember(request, "ignore_eos", "true")),
-        ("chat, logprobs", true, request => request.Logprobs = 1),
-        ("chat, sampled with a seed", true, request => request.Sampling = new Sampling { Temperature = 1, Seed = 7 }),
-        ("chat, JSON schema", true, request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema)),
-        ("chat, tools required", true, request =>
-            (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8(Tools), ByteString.CopyFromUtf8("\"required\""))),
-        ("chat, tools auto", true, request => request.Chat.Tools = ByteString.CopyFromUtf8(Tools)),
-    ];
+    private const int StopCharacters = 4;
 
     /// <summary>Checks all kinds of requests, one after the other.</summary>
     /// <param name="model">Name of a model that generates.</param>
@@ -59,108 +21,119 @@ public static partial class EngineCheck
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(random);
-        foreach (var (kind, isChat, ask) in Kinds)
+        foreach (var kind in EngineCheckKind.All)
         {
-            var row = new EngineCheckRow(kind, ResumeTier.Unspecified, 0, 0, "");
+            var row = new EngineCheckRow(kind.Name, ResumeTier.Unspecified, 0, 0, "", "") { Shown = kind.WantsReasoning || kind.WantsCalls ? 0 : null };
             for (var i = 0; i < answers; i++)
             {
-                var request = RequestOf(model, isChat, i);
-                ask(request);
-                row = Add(row, await CheckAsync(engine, request, random, cancellationToken));
+                var request = kind.RequestOf(model, i);
+                row = Add(row, await CheckAsync(engine, kind, request, random, cancellationToken));
                 // The server does not serve this kind at all.
                 if (row is { Answers: 1, Tier: ResumeTier.Unspecified })
                     break;
             }
 
-            yield return row;
+            yield return row with
+            {
+                WhyNotExact = row.Tier is ResumeTier.Exact or ResumeTier.Unspecified || engine is not OpenAiEngine server
+                    ? ""
+                    : server.WhyNotExact(kind.RequestOf(model, 0)),
+            };
         }
     }
 
-    private static EngineCheckRow Add(EngineCheckRow row, (ResumeTier Tier, string? Difference) result) => row with
+    private static EngineCheckRow Add(EngineCheckRow row, Outcome outcome) => row with
     {
         // The lowest tier of all answers.
-        Tier = row.Tier == ResumeTier.Unspecified || result.Tier < row.Tier ? result.Tier : row.Tier,
+        Tier = row.Tier == ResumeTier.Unspecified || outcome.Tier < row.Tier ? outcome.Tier : row.Tier,
         Answers = row.Answers + 1,
-        Equal = row.Equal + (result.Difference is null ? 1 : 0),
-        Reason = row.Reason.Length > 0 || result.Difference is not { } difference ? row.Reason
+        Equal = row.Equal + (outcome.Difference is null ? 1 : 0),
+        Shown = row.Shown + (outcome.IsShown ? 1 : 0),
+        Reason = row.Reason.Length > 0 || outcome.Difference is not { } difference ? row.Reason
             : difference.Length > MostReasonCharacters ? difference[..MostReasonCharacters] + "…" : difference,
     };
 
-    /// <returns>The tier, and how the answer came out otherwise; null: it did not.</returns>
-    private static async ValueTask<(ResumeTier Tier, string? Difference)> CheckAsync(
-        IInferenceEngine engine, GenerateRequest request, Random random, CancellationToken cancellationToken)
+    private static async ValueTask<Outcome> CheckAsync(
+        IInferenceEngine engine, EngineCheckKind kind, GenerateRequest request, Random random, CancellationToken cancellationToken)
     {
-        var tier = ResumeTier.Unspecified;
-        try
+        var trial = new Trial(engine, kind, cancellationToken);
+        // Generators of random numbers are not safe for concurrent use.
+        var cuts = Enumerable.Range(0, kind.Choices).Select(_ => random.NextDouble()).ToList();
+        var outcomes = await Task.WhenAll(cuts.Select((cut, choice) => trial.RunAsync(new GenerateRequest(request) { Choice = (uint)choice }, cut)));
+        return outcomes.FirstOrDefault(outcome => outcome.Difference is not null) ?? outcomes[0];
+    }
+
+    /// <param name="Tier">The tier of the answer.</param>
+    /// <param name="Difference">How it came out otherwise; null: it did not.</param>
+    /// <param name="IsShown">Whether it had what the kind is about.</param>
+    private sealed record Outcome(ResumeTier Tier, string? Difference, bool IsShown);
+
+    private sealed partial class Trial(IInferenceEngine engine, EngineCheckKind kind, CancellationToken cancellationToken)
+    {
+        /// <param name="place">Where the answer is cut, from 0 to 1.</param>
+        public async Task<Outcome> RunAsync(GenerateRequest request, double place)
         {
-            var whole = await ReadAsync(request);
-            tier = whole.Tier;
-            // As a gateway does: an answer with a seed of the client's is made again first.
-            var isRepeated = tier == ResumeTier.Tokens && request.Sampling.HasSeed && !ResumeTiers.IsGreedy(request.Sampling);
-            var cut = tier > ResumeTier.None && !isRepeated ? whole.CutAt(random) : null;
-            RecordedAnswer again;
+            var tier = ResumeTier.Unspecified;
             try
             {
-                again = cut is { } at ? await ReadAsync(new GenerateRequest(request) { Resume = at.Journal }) : await ReadAsync(request);
+                if (kind.StopsInside && StopIn(await ReadAsync(request)) is { } stop)
+                    request.Stop.Add(stop);
+
+                var whole = await ReadAsync(request);
+                tier = whole.Tier;
+                // As a gateway does: an answer with a seed of the client's is made again first.
+                var isRepeated = tier == ResumeTier.Tokens && request.Sampling.HasSeed && !ResumeTiers.IsGreedy(request.Sampling);
+                var cut = tier > ResumeTier.None && !isRepeated ? whole.CutAt(place) : null;
+                RecordedAnswer again;
+                try
+                {
+                    again = await ReadAsync(cut is { } at ? new GenerateRequest(request) { Resume = at.Journal } : request);
+                }
+                catch (FaultException refusal) when (refusal.Fault == Fault.ResumeRefused && cut is not null)
+                {
+                    // As a gateway does: a tool call is made again.
+                    (again, cut) = (await ReadAsync(request), null);
+                }
+
+                var isShown = kind.WantsCalls ? whole.HasOtherDeltas : whole.Reasoning.Length > 0;
+                return new Outcome(tier, DifferenceOf(whole, again, cut) is not { } what ? null
+                    : cut is null ? $"made again it is another answer: {what} differs" : $"after {cut.Value.Journal.NextIndex} tokens it goes on otherwise: {what} differs", isShown);
             }
-            catch (FaultException refusal) when (refusal.Fault == Fault.ResumeRefused && cut is not null)
+            catch (FaultException exception)
             {
-                // As a gateway does: a tool call is made again.
-                (again, cut) = (await ReadAsync(request), null);
+                return new Outcome(tier, exception.Message, IsShown: false);
             }
-
-            return (tier, Difference(whole, again, cut));
         }
-        catch (FaultException exception)
+
+        private static string? DifferenceOf(RecordedAnswer whole, RecordedAnswer again, (Resume Journal, int Said)? cut)
         {
-            return (tier, exception.Message);
+            // A server that continues a text does not count the whole answer: there is no usage then.
+            var isUsageTold = cut is null || whole.Tier > ResumeTier.Text || again.Usage is not null;
+            return !again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) ? "the text"
+                : WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas) ? "a tool call"
+                : again.Reason != whole.Reason ? "the finish reason"
+                : whole.Tier > ResumeTier.Text && !again.Logprobs.SequenceEqual(whole.Logprobs.Skip((int)(cut?.Journal.NextIndex ?? 0))) ? "a log probability"
+                : isUsageTold && (again.Usage?.PromptTokens, again.Usage?.CompletionTokens) != (whole.Usage?.PromptTokens, whole.Usage?.CompletionTokens) ? "the usage"
+                : null;
         }
 
-        ValueTask<RecordedAnswer> ReadAsync(GenerateRequest asked) => RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
-    }
+        private async Task<RecordedAnswer> ReadAsync(GenerateRequest asked) =>
+            await RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
 
-    /// <returns>What is other; null: nothing.</returns>
-    private static string? Difference(RecordedAnswer whole, RecordedAnswer again, (Resume Journal, int Said)? cut)
-    {
-        var place = cut is { } at ? $"continued after {at.Journal.NextIndex} tokens" : "made again";
-        if (!again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) || WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas))
-            return $"{place}, it is another answer";
-        if (again.Reason != whole.Reason)
-            return $"{place}, it ends by {again.Reason} instead of {whole.Reason}";
-        // An answer that goes on from its text is not counted as a whole.
-        if (whole.Usage is { } usage && (again.Usage is not null || whole.Tier > ResumeTier.Text) && CountsOf(again.Usage) != CountsOf(usage))
-            return $"{place}, it counts {CountsOf(again.Usage)} tokens of prompt and answer instead of {CountsOf(usage)}";
-        if (whole.Tier != ResumeTier.Exact)
-            return null;
-        foreach (var (index, (token, logprob)) in whole.Logprobs.Where(known => known.Key >= (cut?.Journal.NextIndex ?? 0)))
+        // Some characters behind the middle; null if they are cut, or the answer is too short.
+        private static string? StopIn(RecordedAnswer answer)
         {
-            if (!again.Logprobs.TryGetValue(index, out var other) || other.Token != token || !(Math.Abs(other.Logprob - logprob) <= MostLogprobDifference))
-                return $"{place}, the log probability of token {index} is {other.Logprob} instead of {logprob}";
+            var text = Encoding.UTF8.GetString(answer.Content);
+            var at = text.Length * 2 / 3;
+            return text.Length >= at + StopCharacters && text.Substring(at, StopCharacters) is var stop && stop.All(character => character is > ' ' and <= '~' or ' ')
+                ? stop
+                : null;
         }
-        return null;
-    }
 
-    private static (uint Prompt, uint Answer)? CountsOf(Usage? usage) => usage is null ? null : (usage.PromptTokens, usage.CompletionTokens);
+        // Servers draw the ids of calls at random.
+        private static string WithoutIds(string deltas) => IdMember().Replace(deltas, "");
 
-    private static void AddMember(GenerateRequest request, string name, string json) =>
-        request.Extra.Add(new RawMember { Name = name, Json = ByteString.CopyFromUtf8(json) });
-
-    // Servers draw the ids of calls at random.
-    private static string WithoutIds(string deltas) => IdMember().Replace(deltas, "");
-
-    [GeneratedRegex("\"id\":\"[^\"]*\"", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
-    private static partial Regex IdMember();
-
-    private static GenerateRequest RequestOf(string model, bool isChat, int number)
-    {
-        var text = $"{ContinuationProver.Texts[0]}, {number + 3} years ago, there was";
-        var question = $"{ContinuationProver.Questions[0]} They are {number + 3} years old.";
-        var request = new GenerateRequest { Model = model, MaxTokens = AnswerTokens, Sampling = new Sampling { Temperature = 0 } };
-        if (isChat)
-            request.Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8($$"""[{"role":"user","content":"{{question}}"}]""") };
-        else
-            request.Text = text;
-
-        return request;
+        [GeneratedRegex("\"id\":\"[^\"]*\"", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
+        private static partial Regex IdMember();
     }
 }

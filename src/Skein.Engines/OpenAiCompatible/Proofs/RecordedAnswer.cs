@@ -10,8 +10,8 @@ internal sealed class RecordedAnswer
     private readonly ArrayBufferWriter<byte> _text = new();
     private readonly ArrayBufferWriter<byte> _rawDeltas = new();
     private readonly List<uint> _ids = [];
+    private readonly List<TokenLogprob> _logprobs = [];
     private readonly List<CutPlace> _places = [];
-    private readonly SortedList<int, (ByteString Token, float Logprob)> _logprobs = [];
     private Start _start = new();
     private int _index;
 
@@ -39,11 +39,11 @@ internal sealed class RecordedAnswer
     /// <summary>Why it ended; unspecified if it was not read to its end.</summary>
     public FinishReason Reason { get; private set; }
 
-    /// <summary>What the answer counted; null: nothing.</summary>
+    /// <summary>What the server counted; null: nothing.</summary>
     public Usage? Usage { get; private set; }
 
-    /// <summary>The log probabilities of tokens that were generated, by their index.</summary>
-    public IReadOnlyDictionary<int, (ByteString Token, float Logprob)> Logprobs => _logprobs;
+    /// <summary>Log probabilities, one entry a token.</summary>
+    public IReadOnlyList<TokenLogprob> Logprobs => _logprobs;
 
     /// <summary>Whether the model ended it.</summary>
     public bool HasEnded => Reason == FinishReason.Stop;
@@ -62,11 +62,12 @@ internal sealed class RecordedAnswer
         return answer;
     }
 
-    /// <summary>A journal that is cut at a random piece, with what was said until then; null if nothing was said.</summary>
-    public (Resume Journal, int Said)? CutAt(Random random)
+    /// <summary>A journal that is cut at a piece, with what was said until then; null if nothing was said.</summary>
+    /// <param name="place">Which of the pieces, from 0 (the first) to 1.</param>
+    public (Resume Journal, int Said)? CutAt(double place)
     {
-        var places = _places.Where(place => place.Said > 0).ToList();
-        return places.Count == 0 ? null : places[random.Next(places.Count)] is var place ? (JournalAt(place), place.Said) : null;
+        var places = _places.Where(candidate => candidate.Said > 0).ToList();
+        return places.Count == 0 ? null : places[Math.Min((int)(place * places.Count), places.Count - 1)] is var cut ? (JournalAt(cut), cut.Said) : null;
     }
 
     /// <summary>Up to three journals, cut after about a quarter, a half and three quarters of the pieces, each with what was said until then.</summary>
@@ -96,10 +97,9 @@ internal sealed class RecordedAnswer
         _said.Write(frame.Text.Span);
         _text.Write(frame.Text.Span);
         _ids.AddRange(frame.TokenIds);
+        _logprobs.AddRange(frame.Logprobs);
         Reason = frame.Finish?.Reason ?? Reason;
         Usage = frame.Finish?.Usage ?? Usage;
-        foreach (var (offset, logprob) in frame.Logprobs.Index())
-            _logprobs[(int)frame.FirstIndex + offset] = (logprob.Token, logprob.Logprob);
         _index = (int)(frame.FirstIndex + frame.Count);
         if (frame.Count > 0)
             _places.Add(new CutPlace(_index, _said.WrittenCount, _text.WrittenCount, _rawDeltas.WrittenCount));

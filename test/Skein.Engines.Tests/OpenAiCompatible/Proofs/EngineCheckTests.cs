@@ -39,29 +39,53 @@ public class EngineCheckTests
         Assert.Equal(("chat", ResumeTier.None, 5, 5, ""), Tuple(chat));
     }
 
-    /// <summary>A server that continues rightly while it is tried, and otherwise later: what was promised is not kept.</summary>
+    /// <summary>A server that goes on by the ids as long as it is being tried, and otherwise with something else, claims too much.</summary>
     [Fact]
-    public async Task RunAsync_ServerGoesOnOtherwiseAfterItsProof_BreaksThePromise()
+    public async Task RunAsync_ServerGoesOnOtherwise_IsBroken()
     {
-        var lies = false;
         var server = Dialogues.Vllm();
-        server.On("/v1/completions", body => Dialogues.VllmCompletion(
-            lies && body.GetProperty("prompt").GetArrayLength() is var ids and > FakeModel.PromptTokens
-                ? JsonSerializer.SerializeToElement(new { prompt = Enumerable.Range(0, ids + 1), max_tokens = body.GetProperty("max_tokens").GetInt32() })
-                : body));
+        server.On("/v1/completions", body => Dialogues.VllmCompletion(body)
+            .Select(line => IsContinued(body) ? line.Replace(" home", " away", StringComparison.Ordinal) : line));
         await using var engine = await server.ConnectAsync();
-        lies = true;
 
-        var row = (await RowsAsync(engine, answers: 5))[0];
+        var completion = (await RowsAsync(engine, answers: 10))[0];
 
-        Assert.Equal(("completion", ResumeTier.Exact, 0, true), (row.Kind, row.Tier, row.Equal, row.IsPromiseBroken));
-        Assert.Contains("it is another answer", row.Reason, StringComparison.Ordinal);
+        Assert.Equal(ResumeTier.Exact, completion.Tier);
+        Assert.True(completion.IsBroken);
+        Assert.InRange(completion.Equal, 0, 9);
+        Assert.Matches("after [0-9]+ tokens it goes on otherwise: the text differs", completion.Reason);
+    }
+
+    /// <summary>The text goes on; only what the server counts for the finish differs.</summary>
+    [Fact]
+    public async Task RunAsync_ServerEndsOtherwise_IsBroken()
+    {
+        var server = Dialogues.Vllm();
+        server.On("/v1/completions", body => Dialogues.VllmCompletion(body)
+            .Select(line => IsContinued(body) ? line.Replace("\"stop\"", "\"length\"", StringComparison.Ordinal) : line));
+        await using var engine = await server.ConnectAsync();
+
+        var completion = (await RowsAsync(engine, answers: 3))[0];
+
+        Assert.Equal((true, 0), (completion.IsBroken, completion.Equal));
+        Assert.Contains("the finish reason differs", completion.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_NotDeclaredBitExact_SaysWhyItIsNotExact()
+    {
+        await using var engine = await Dialogues.Vllm().ConnectAsync(options => options with { IsBitExact = false });
+
+        var completion = (await RowsAsync(engine, answers: 1))[0];
+
+        Assert.Equal((ResumeTier.Tokens, false), (completion.Tier, completion.IsBroken));
+        Assert.Equal("the server is not declared bit-exact (--bit-exact)", completion.WhyNotExact);
     }
 
     [Theory]
-    [InlineData(FinishReason.Length, 4, -0.25f, "ends by Length instead of Stop")]
-    [InlineData(FinishReason.Stop, 3, -0.25f, "counts (2, 3) tokens of prompt and answer instead of (2, 4)")]
-    [InlineData(FinishReason.Stop, 4, -0.26f, "the log probability of token ")]
+    [InlineData(FinishReason.Length, 4, -0.25f, "the finish reason differs")]
+    [InlineData(FinishReason.Stop, 3, -0.25f, "the usage differs")]
+    [InlineData(FinishReason.Stop, 4, -0.26f, "a log probability differs")]
     [InlineData(FinishReason.Stop, 4, -0.25f, "")]
     public async Task RunAsync_OnlyTheEndCountOrLogprobDiffers_IsFound(FinishReason reason, uint tokens, float logprob, string problem)
     {
@@ -71,9 +95,13 @@ public class EngineCheckTests
 
         // A cut after the last token leaves no log probability to compare.
         Assert.InRange(row.Equal, problem.Length == 0 ? 5 : 0, problem.Length == 0 ? 5 : 4);
-        Assert.Equal(problem.Length > 0, row.IsPromiseBroken);
+        Assert.Equal(problem.Length > 0, row.IsBroken);
         Assert.Contains(problem, row.Reason, StringComparison.Ordinal);
     }
+
+    // What the proof at connect time continues is shorter.
+    private static bool IsContinued(JsonElement body) =>
+        body.GetProperty("max_tokens").GetInt32() > ContinuationProver.AnswerTokens && body.GetProperty("prompt") is { ValueKind: JsonValueKind.Array } prompt && prompt.GetArrayLength() > FakeModel.PromptTokens;
 
     private static (string, ResumeTier, int, int, string) Tuple(EngineCheckRow row) => (row.Kind, row.Tier, row.Answers, row.Equal, row.Reason);
 
