@@ -7,17 +7,18 @@ namespace Skein.Routing.Tests.Admission;
 
 public sealed class ModelQueueTests
 {
+    private readonly ClassShares _shares = new();
     private int _arrivals;
 
     [Fact]
     public void TenThousandWaiters_AreServedInTheExactOrderOfArrival()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         var random = new Random(1);
         Waiter[] waiters = [.. Enumerable.Range(0, 10_000).Select(_ => Waiter())];
         // Displaced sessions join late, with an early arrival.
         foreach (var waiter in waiters.OrderBy(_ => random.Next()))
-            queue.Add(waiter);
+            queue.Add(waiter, tenants: null);
 
         foreach (var waiter in waiters)
             Assert.Same(waiter, ServeNext(queue));
@@ -27,12 +28,12 @@ public sealed class ModelQueueTests
     [Fact]
     public void Classes_ShareByWeightAndNoneStarves()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         for (var i = 0; i < 1_000; i++)
         {
-            queue.Add(Waiter(priority: -1));
-            queue.Add(Waiter(priority: 0));
-            queue.Add(Waiter(priority: 8));
+            queue.Add(Waiter(priority: -1), tenants: null);
+            queue.Add(Waiter(priority: 0), tenants: null);
+            queue.Add(Waiter(priority: 8), tenants: null);
         }
         var served = Enumerable.Range(0, 640).Select(_ => ServeNext(queue).Request.Arrival.Priority).CountBy(priority => priority).ToDictionary();
 
@@ -44,10 +45,10 @@ public sealed class ModelQueueTests
     [Fact]
     public void LightClassThatEmptiesAndComesBack_GetsItsShareOnly()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         for (var i = 0; i < 1_000; i++)
-            queue.Add(Waiter(priority: 0));
-        queue.Add(Waiter(priority: 8));
+            queue.Add(Waiter(priority: 0), tenants: null);
+        queue.Add(Waiter(priority: 8), tenants: null);
 
         var light = 0;
         for (var i = 0; i < 640; i++)
@@ -55,7 +56,7 @@ public sealed class ModelQueueTests
             if (ServeNext(queue).Request.Arrival.Priority != 8)
                 continue;
             light++;
-            queue.Add(Waiter(priority: 8));
+            queue.Add(Waiter(priority: 8), tenants: null);
         }
 
         Assert.InRange(light, 5, 12);
@@ -64,12 +65,12 @@ public sealed class ModelQueueTests
     [Fact]
     public void UrgentRequest_ClassThatWasEmpty_IsNext()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         for (var i = 0; i < 10; i++)
-            queue.Add(Waiter());
+            queue.Add(Waiter(), tenants: null);
         for (var i = 0; i < 5; i++)
             ServeNext(queue);
-        queue.Add(Waiter(priority: -2));
+        queue.Add(Waiter(priority: -2), tenants: null);
 
         Assert.Equal(-2, ServeNext(queue).Request.Arrival.Priority);
     }
@@ -78,7 +79,7 @@ public sealed class ModelQueueTests
     public void Tenants_TenTimesTheDemandOfOne_GetEqualTokens()
     {
         var counters = new TenantCounters();
-        var queue = new ModelQueue(counters);
+        var queue = new WaitingLines();
         var random = new Random(5);
         var demand = new Dictionary<string, int>(StringComparer.Ordinal) { ["big"] = 0, ["small"] = 0 };
         var tokens = new Dictionary<string, long>(StringComparer.Ordinal) { ["big"] = 0, ["small"] = 0 };
@@ -108,7 +109,7 @@ public sealed class ModelQueueTests
         void Add(string tenant, int promptTokens)
         {
             demand[tenant]++;
-            queue.Add(Waiter(tenant: tenant, promptTokens: promptTokens));
+            queue.Add(Waiter(tenant: tenant, promptTokens: promptTokens), counters);
         }
     }
 
@@ -116,17 +117,17 @@ public sealed class ModelQueueTests
     public void Tenant_ThatWasIdle_DoesNotCatchUp()
     {
         var counters = new TenantCounters();
-        var queue = new ModelQueue(counters);
+        var queue = new WaitingLines();
         for (var i = 0; i < 100; i++)
         {
-            queue.Add(Waiter(tenant: "busy"));
+            queue.Add(Waiter(tenant: "busy"), counters);
             ServeNext(queue);
             counters.Charge("busy", 1000);
         }
         for (var i = 0; i < 20; i++)
         {
-            queue.Add(Waiter(tenant: "busy"));
-            queue.Add(Waiter(tenant: "new"));
+            queue.Add(Waiter(tenant: "busy"), counters);
+            queue.Add(Waiter(tenant: "new"), counters);
         }
         var served = new List<string>();
         for (var i = 0; i < 20; i++)
@@ -141,10 +142,11 @@ public sealed class ModelQueueTests
     [Fact]
     public void Tenants_DisplacedSession_GoesFirst()
     {
-        var queue = new ModelQueue(new TenantCounters());
-        queue.Add(Waiter(tenant: "a"));
+        var queue = new WaitingLines();
+        var counters = new TenantCounters();
+        queue.Add(Waiter(tenant: "a"), counters);
         var displaced = Waiter(tenant: "b", displaced: true);
-        queue.Add(displaced);
+        queue.Add(displaced, counters);
 
         Assert.Same(displaced, ServeNext(queue));
     }
@@ -163,10 +165,10 @@ public sealed class ModelQueueTests
         Assert.NotNull(refused.RetryAfter);
     }
 
-    private static Waiter ServeNext(ModelQueue queue)
+    private Waiter ServeNext(WaitingLines queue)
     {
-        var waiter = queue.First(_ => true)!;
-        queue.Serve(waiter);
+        var waiter = queue.Next(_ => _ => _shares)!;
+        queue.Serve(waiter, _shares);
         return waiter;
     }
 
