@@ -19,6 +19,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     private readonly Dictionary<string, TenantCounters> _tenants = new(StringComparer.Ordinal);
     private readonly QueueRefusals _refusals = new(options);
     private readonly PolicySelection _policies = new(policy, random);
+    private readonly MeasuredWeights _weights = new();
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
     private long _turns;
@@ -30,7 +31,12 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public AdmissionOptions Options
     {
         get => _refusals.Options;
-        set => _refusals.Options = value;
+        set
+        {
+            _refusals.Options = value;
+            if (!value.MeasuredWeights)
+                MeasuredWeights.Clear(Fleet);
+        }
     }
 
     public int Waiting => _lines.Count;
@@ -134,6 +140,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         {
             case null:
                 _refusals.Estimators.Observe(replica.Description.Models, held);
+                if (Options.MeasuredWeights)
+                    _weights.Ended(replica, Fleet, now);
                 break;
             case Fault.NoSlot or Fault.Draining:
                 replica.Refused(now);

@@ -40,6 +40,8 @@ public sealed class Replica
 
     // Copies of the description's, and parts that most replicas never use: a pick looks at every replica, and each object costs a cache miss.
     private double _weight;
+    private double? _measuredWeight;
+    private SpeedEstimate? _speed;
     private int _ownSlots;
     private bool _isDraining;
     private bool _isSuspect;
@@ -91,8 +93,22 @@ public sealed class Replica
         }
     }
 
-    /// <summary>Weight in its description.</summary>
+    /// <summary>That in its description, unless admission weighs replicas by their measured speed.</summary>
     public double Weight => _weight;
+
+    /// <summary>Replaces the weight in its description; null: that one counts.</summary>
+    internal double? MeasuredWeight
+    {
+        get => _measuredWeight;
+        set
+        {
+            _measuredWeight = value;
+            _weight = value ?? _description.Weight;
+        }
+    }
+
+    /// <summary>For weights by measured speed.</summary>
+    internal SpeedEstimate Speed => _speed ??= new SpeedEstimate();
 
     /// <summary>Concurrency limit: from the replica's newest load report, else from its description. At least 1.</summary>
     public int Slots => Volatile.Read(ref _reportedSlots) is > 0 and var reported ? reported : _ownSlots;
@@ -273,5 +289,5 @@ public sealed class Replica
     private static double Fading(TimeSpan now, TimeSpan since, double perTick) => Math.Max(0, 1 - (Math.Max(0, (now - since).Ticks) * perTick));
 
     private void CopyDescription() =>
-        (_weight, _ownSlots, _isDraining, _isSuspect) = (_description.Weight, _description.Slots, _description.Draining, _description.Suspect);
+        (_weight, _ownSlots, _isDraining, _isSuspect) = (_measuredWeight ?? _description.Weight, _description.Slots, _description.Draining, _description.Suspect);
 }
