@@ -60,9 +60,10 @@ internal interface IWaiters
 }
 
 /// <summary>Waiters in order of arrival.</summary>
-internal sealed class ArrivalQueue : IWaiters
+/// <param name="order">Null: <see cref="Waiter.ByArrival"/>.</param>
+internal sealed class ArrivalQueue(IComparer<Waiter>? order = null) : IWaiters
 {
-    private readonly SortedSet<Waiter> _waiters = new(Waiter.ByArrival);
+    private readonly SortedSet<Waiter> _waiters = new(order ?? Waiter.ByArrival);
 
     public int Count => _waiters.Count;
 

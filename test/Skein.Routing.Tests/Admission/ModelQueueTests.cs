@@ -25,6 +25,49 @@ public sealed class ModelQueueTests
         Assert.Equal(0, queue.Count);
     }
 
+    [Theory]
+    [InlineData(1_000)]
+    [InlineData(30_000)]
+    public void AddAndRemove_CompareWithLogarithmicallyManyWaiters(int waiters)
+    {
+        var order = new CountingOrder();
+        var queue = new ArrivalQueue(order);
+        var random = new Random(1);
+        Waiter[] all = [.. Enumerable.Range(0, waiters).Select(_ => Waiter()).OrderBy(_ => random.Next())];
+        // A balanced tree of red and black nodes is at most twice as deep as a full one.
+        var most = 2 * Math.Log2(waiters + 1);
+
+        foreach (var waiter in all)
+            Assert.InRange(order.CountOf(() => queue.Add(waiter)), 0, most);
+        // Cancelled ones leave from anywhere, served ones from the front.
+        for (var i = 0; i < waiters / 2; i++)
+            Assert.InRange(order.CountOf(() => queue.Remove(all[i])), 1, most + 2);
+        while (queue.Count > 0)
+            Assert.InRange(order.CountOf(() => queue.Remove(queue.First(_ => true)!)), 1, most + 2);
+    }
+
+    /// <summary>The next one is found without looking at those behind it.</summary>
+    [Fact]
+    public void Next_TenThousandWaitersOfFourClassesAndAThousandTenants_LooksAtOneOfEachClass()
+    {
+        var queue = new WaitingLines();
+        var counters = new TenantCounters();
+        for (var i = 0; i < 10_000; i++)
+            queue.Add(Waiter(priority: i % 4, tenant: $"tenant-{i / 4 % 1000}"), counters);
+        var looked = 0;
+        for (var served = 0; served < 1_000; served++)
+        {
+            var waiter = queue.Next(_ => _ =>
+            {
+                looked++;
+                return _shares;
+            })!;
+            queue.Serve(waiter, _shares);
+        }
+
+        Assert.InRange(looked, 1_000, 4_000);
+    }
+
     [Fact]
     public void Classes_ShareByWeightAndNoneStarves()
     {
@@ -178,4 +221,22 @@ public sealed class ModelQueueTests
             Traits = new RequestTraits { Tenant = tenant, PromptTokens = promptTokens },
         },
         TimeSpan.Zero);
+
+    private sealed class CountingOrder : IComparer<Waiter>
+    {
+        private int _count;
+
+        public int Compare(Waiter? left, Waiter? right)
+        {
+            _count++;
+            return Skein.Routing.Admission.Waiter.ByArrival.Compare(left, right);
+        }
+
+        public int CountOf(Action action)
+        {
+            var before = _count;
+            action();
+            return _count - before;
+        }
+    }
 }
