@@ -34,11 +34,13 @@ internal static class EnginesCommand
         using var signal = new StopSignal(supervised: false);
         var (answers, seed) = (Answers.Read(sources), Seed.Read(sources));
         var servers = sources.Get(Urls).Select(text => ReadUrl(text, sources)).ToList();
+        var isPromiseBroken = false;
         foreach (var server in servers)
         {
             try
             {
                 var result = await CheckAsync(server, answers, new Random(seed), signal.Stop);
+                isPromiseBroken |= result.Requests.Any(request => request.IsPromiseBroken);
                 CommandOutput.Print(sources, result, () => Print(result), indented: true);
             }
             catch (FaultException error)
@@ -46,7 +48,7 @@ internal static class EnginesCommand
                 throw new CommandFailedException(error.Message, error);
             }
         }
-        return CommandLine.Success;
+        return isPromiseBroken ? CommandLine.Failure : CommandLine.Success;
     }
 
     private static OpenAiEngineOptions ReadUrl(string text, SettingSources sources) => EngineSettings.IsServer(text)
@@ -65,7 +67,7 @@ internal static class EnginesCommand
             rows.Add(row);
         return new CheckedServer(
             options.BaseUrl.ToString(), engine.Kind, model.Name, model.ResumeTier.ToWireName() ?? "", model.ResumeReason,
-            [.. rows.Select(row => new CheckedRequest(row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Reason))]);
+            [.. rows.Select(row => new CheckedRequest(row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Reason, row.IsPromiseBroken))]);
     }
 
     /// <summary>
@@ -99,11 +101,15 @@ internal static class EnginesCommand
                 $"{row.Equal} of {row.Answers}", Markup.Escape(row.Reason));
         }
         AnsiConsole.Write(table);
+        if (server.Requests.Where(row => row.IsPromiseBroken).Select(row => row.Request).ToList() is { Count: > 0 } broken)
+        {
+            AnsiConsole.WriteLine($"FAIL: answers of the tier exact came out otherwise ({string.Join("; ", broken)}): do not use --bit-exact with this server");
+        }
     }
 
     private sealed record CheckedServer(string Url, string Kind, string Model, string Tier, string Reason, IReadOnlyList<CheckedRequest> Requests);
 
-    private sealed record CheckedRequest(string Request, string Tier, int Answers, int Equal, string Reason);
+    private sealed record CheckedRequest(string Request, string Tier, int Answers, int Equal, string Reason, bool IsPromiseBroken);
 
     private sealed class FreeSlots : IEngineSlots
     {

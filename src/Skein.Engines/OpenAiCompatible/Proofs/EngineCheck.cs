@@ -8,16 +8,23 @@ namespace Skein.Engines.OpenAiCompatible.Proofs;
 /// <param name="Answers">Answers that were cut.</param>
 /// <param name="Equal">Those that came out as the undisturbed one.</param>
 /// <param name="Reason">What the first other one was, or why the kind is not served; empty: nothing.</param>
-public sealed record EngineCheckRow(string Kind, ResumeTier Tier, int Answers, int Equal, string Reason);
+public sealed record EngineCheckRow(string Kind, ResumeTier Tier, int Answers, int Equal, string Reason)
+{
+    /// <summary>Whether an answer came out otherwise though its tier is exact.</summary>
+    public bool IsPromiseBroken => Tier == ResumeTier.Exact && Equal < Answers;
+}
 
 /// <summary>
 /// Checks how an engine continues: answers of each kind of request are cut at random points, continued as a lost answer would be, or made again, and compared
-/// with the undisturbed ones.
+/// with the undisturbed ones: text, reasoning, calls, finish reason, log probabilities and token counts.
 /// </summary>
 public static partial class EngineCheck
 {
     private const int AnswerTokens = 48;
     private const int MostReasonCharacters = 200;
+
+    /// <summary>Of a log probability, where an exact answer is promised. A server prints a few digits.</summary>
+    private const float MostLogprobDifference = 0.001f;
 
     private const string Object = """{"type":"object","properties":{"name":{"type":"string","maxLength":24}},"required":["name"]}""";
 
@@ -28,7 +35,12 @@ public static partial class EngineCheck
     private static readonly (string Kind, bool IsChat, Action<GenerateRequest> Ask)[] Kinds =
     [
         ("completion", false, _ => { }),
+        ("completion, logprobs", false, request => request.Logprobs = 1),
+        ("completion, sampled", false, request => request.Sampling = new Sampling { Temperature = 1, Seed = 7 }),
         ("chat", true, _ => { }),
+        ("chat, thinking off", true, request => AddMember(request, "chat_template_kwargs", """{"enable_thinking":false}""")),
+        ("chat, stop text", true, request => request.Stop.Add(". ")),
+        ("chat, end token ignored", true, request => AddMember(request, "ignore_eos", "true")),
         ("chat, logprobs", true, request => request.Logprobs = 1),
         ("chat, sampled with a seed", true, request => request.Sampling = new Sampling { Temperature = 1, Seed = 7 }),
         ("chat, JSON schema", true, request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema)),
@@ -97,9 +109,7 @@ public static partial class EngineCheck
                 (again, cut) = (await ReadAsync(request), null);
             }
 
-            var isEqual = again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) && again.Reason == whole.Reason
-                && WithoutIds(again.OtherDeltas) == WithoutIds(whole.OtherDeltas);
-            return (tier, isEqual ? null : cut is null ? "made again it is another answer" : $"after {cut?.Journal.NextIndex} tokens it goes on otherwise");
+            return (tier, Difference(whole, again, cut));
         }
         catch (FaultException exception)
         {
@@ -108,6 +118,32 @@ public static partial class EngineCheck
 
         ValueTask<RecordedAnswer> ReadAsync(GenerateRequest asked) => RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
     }
+
+    /// <returns>What is other; null: nothing.</returns>
+    private static string? Difference(RecordedAnswer whole, RecordedAnswer again, (Resume Journal, int Said)? cut)
+    {
+        var place = cut is { } at ? $"continued after {at.Journal.NextIndex} tokens" : "made again";
+        if (!again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) || WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas))
+            return $"{place}, it is another answer";
+        if (again.Reason != whole.Reason)
+            return $"{place}, it ends by {again.Reason} instead of {whole.Reason}";
+        // An answer that goes on from its text is not counted as a whole.
+        if (whole.Usage is { } usage && (again.Usage is not null || whole.Tier > ResumeTier.Text) && CountsOf(again.Usage) != CountsOf(usage))
+            return $"{place}, it counts {CountsOf(again.Usage)} tokens of prompt and answer instead of {CountsOf(usage)}";
+        if (whole.Tier != ResumeTier.Exact)
+            return null;
+        foreach (var (index, (token, logprob)) in whole.Logprobs.Where(known => known.Key >= (cut?.Journal.NextIndex ?? 0)))
+        {
+            if (!again.Logprobs.TryGetValue(index, out var other) || other.Token != token || !(Math.Abs(other.Logprob - logprob) <= MostLogprobDifference))
+                return $"{place}, the log probability of token {index} is {other.Logprob} instead of {logprob}";
+        }
+        return null;
+    }
+
+    private static (uint Prompt, uint Answer)? CountsOf(Usage? usage) => usage is null ? null : (usage.PromptTokens, usage.CompletionTokens);
+
+    private static void AddMember(GenerateRequest request, string name, string json) =>
+        request.Extra.Add(new RawMember { Name = name, Json = ByteString.CopyFromUtf8(json) });
 
     // Servers draw the ids of calls at random.
     private static string WithoutIds(string deltas) => IdMember().Replace(deltas, "");

@@ -11,6 +11,7 @@ internal sealed class RecordedAnswer
     private readonly ArrayBufferWriter<byte> _rawDeltas = new();
     private readonly List<uint> _ids = [];
     private readonly List<CutPlace> _places = [];
+    private readonly SortedList<int, (ByteString Token, float Logprob)> _logprobs = [];
     private Start _start = new();
     private int _index;
 
@@ -37,6 +38,12 @@ internal sealed class RecordedAnswer
 
     /// <summary>Why it ended; unspecified if it was not read to its end.</summary>
     public FinishReason Reason { get; private set; }
+
+    /// <summary>What the answer counted; null: nothing.</summary>
+    public Usage? Usage { get; private set; }
+
+    /// <summary>The log probabilities of tokens that were generated, by their index.</summary>
+    public IReadOnlyDictionary<int, (ByteString Token, float Logprob)> Logprobs => _logprobs;
 
     /// <summary>Whether the model ended it.</summary>
     public bool HasEnded => Reason == FinishReason.Stop;
@@ -90,6 +97,9 @@ internal sealed class RecordedAnswer
         _text.Write(frame.Text.Span);
         _ids.AddRange(frame.TokenIds);
         Reason = frame.Finish?.Reason ?? Reason;
+        Usage = frame.Finish?.Usage ?? Usage;
+        foreach (var (offset, logprob) in frame.Logprobs.Index())
+            _logprobs[(int)frame.FirstIndex + offset] = (logprob.Token, logprob.Logprob);
         _index = (int)(frame.FirstIndex + frame.Count);
         if (frame.Count > 0)
             _places.Add(new CutPlace(_index, _said.WrittenCount, _text.WrittenCount, _rawDeltas.WrittenCount));
