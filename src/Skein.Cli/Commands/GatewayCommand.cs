@@ -8,6 +8,7 @@ using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Links;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Protocol.V1;
@@ -54,6 +55,9 @@ internal static class GatewayCommand
     private static readonly Setting<string?> ApiKeyPath = Setting.Text(
         "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes").Live();
 
+    private static readonly Setting<string?> LinkAuthorities = Setting.Text(
+        "link-ca", "file", "PEM file with the authorities of the certificates of replicas and other gateways [default: those of the system]");
+
     private static readonly Setting<TimeSpan> LameDuck = Setting.Duration(
         "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 5s]", TimeSpan.FromSeconds(5),
         TimeSpan.FromMinutes(10));
@@ -62,7 +66,7 @@ internal static class GatewayCommand
     internal static IReadOnlyList<ISetting> Settings { get; } =
     [
         Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
-        LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
+        LameDuck, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
         .. TelemetrySettings.All, .. EndpointSettings.All,
     ];
 
@@ -70,16 +74,18 @@ internal static class GatewayCommand
 
     /// <summary>Reads everything that configures a gateway, and the files that it names. Nothing is started.</summary>
     /// <param name="certificates">Those in use; null: they are opened.</param>
+    /// <param name="linkKeys">Those in use; null: they are opened.</param>
     /// <exception cref="UsageException">A value is not allowed, or a file cannot be read.</exception>
-    internal static GatewayConfiguration Read(SettingSources sources, CertificateFiles? certificates = null)
+    internal static GatewayConfiguration Read(SettingSources sources, CertificateFiles? certificates = null, LinkKeyFile? linkKeys = null)
     {
         certificates ??= CertificateFiles.Open(sources);
+        linkKeys ??= LinkKeyFile.Open(sources);
         var keys = ApiKeyPath.Read(sources) is { } path ? new ApiKeyFile(path, "--api-key-file") : null;
         string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys is null ? "--api-key-file" : null];
         var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
         var upstreams = UpstreamSettings.ReadConfigured(sources);
-        var options = ReadOptions(sources, settings, certificates, upstreams);
-        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, keys, keys?.Read());
+        var options = ReadOptions(sources, settings, certificates, upstreams) with { Link = ReadLink(sources, certificates, linkKeys) };
+        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, linkKeys, keys, keys?.Read());
     }
 
     /// <summary>Builds a gateway that is not yet started.</summary>
@@ -101,7 +107,7 @@ internal static class GatewayCommand
     }
 
     /// <summary>Reads the file again, for a gateway that runs.</summary>
-    internal static GatewayConfiguration Reread(GatewayConfiguration current) => Read(current.Sources.Reopen(), current.Certificates);
+    internal static GatewayConfiguration Reread(GatewayConfiguration current) => Read(current.Sources.Reopen(), current.Certificates, current.LinkKeys);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
@@ -116,6 +122,7 @@ internal static class GatewayCommand
         if (configuration.Keys is { } keys)
             gateway.Keys.Use(keys);
         using var followingCertificates = certificates?.Follow(TimeProvider.System);
+        using var followingLinkKeys = configuration.LinkKeys?.Follow(TimeProvider.System);
         var logs = gateway.Services.GetRequiredService<ILoggerFactory>();
         using var reload = new GatewayReload(gateway, configuration, logs.CreateLogger<GatewayReload>(), Reread);
         reload.Follow(TimeProvider.System);
@@ -132,6 +139,7 @@ internal static class GatewayCommand
         var metadata = new MemberMetadata
         {
             Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
+            Tls = certificates is not null,
             Upstreams = UpstreamSharing.DigestsOf(configuration.Upstreams.Select(upstream => upstream.Options)),
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
@@ -161,6 +169,13 @@ internal static class GatewayCommand
         if (settings.Keys is null)
             yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
+
+    private static LinkOptions ReadLink(SettingSources sources, CertificateFiles? certificates, LinkKeyFile? keys) => new()
+    {
+        Keys = keys is null ? null : () => keys.Current,
+        Authorities = LinkAuthorities.Read(sources) is { } path ? AuthorityFile.Read(path, "--link-ca") : null,
+        Identity = certificates is null ? null : () => certificates.Current,
+    };
 
     private static GatewayOptions ReadOptions(
         SettingSources sources, EndpointSettings settings, CertificateFiles? certificates, IReadOnlyList<ConfiguredUpstream> upstreams)

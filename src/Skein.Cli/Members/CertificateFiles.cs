@@ -1,17 +1,17 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Skein.Cli.Settings;
-using Skein.Gateway.Security;
+using Skein.Serving.Security;
 
 namespace Skein.Cli.Members;
 
-/// <summary>The certificate of a gateway, in PEM files that are read again when they change. Thread-safe.</summary>
+/// <summary>The certificate of a member, in PEM files that are read again when they change. Thread-safe.</summary>
 internal sealed class CertificateFiles
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private static readonly Setting<string?> CertificatePath = Setting.Text(
-        "tls-cert", "file", "PEM file with the certificate of HTTP and gRPC and its intermediates; reloaded when it changes");
+        "tls-cert", "file", "PEM file with the certificate of this member and its intermediates; reloaded when it changes");
 
     private static readonly Setting<string?> KeyPath = Setting.Text("tls-key", "file", "PEM file with the private key of --tls-cert");
 

@@ -1,4 +1,3 @@
-using Grpc.Net.Client;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;
 
@@ -112,14 +111,11 @@ internal sealed class ReplicaOperations(
     private async Task<T> CallAsync<T>(
         Replica replica, Func<ReplicaAdmin.ReplicaAdminClient, CallOptions, AsyncUnaryCall<T>> send, CancellationToken cancellationToken)
     {
-        using var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
-        {
-            HttpHandler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = options.ConnectTimeout }, DisposeHttpClient = true, MaxRetryAttempts = 1,
-        });
+        using var channel = MemberChannel.Open(replica.Description.Address, options);
         try
         {
             var deadline = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
-            using var call = send(new ReplicaAdmin.ReplicaAdminClient(channel), deadline);
+            using var call = send(new ReplicaAdmin.ReplicaAdminClient(MemberChannel.Invoker(channel, options)), deadline);
             return await call;
         }
         catch (RpcException error)
