@@ -68,7 +68,7 @@ internal static class ReplicaCommand
         if (description.Models.FirstOrDefault(model => !model.NoGeneration) is { } warmed)
         {
             var self = WarmUp.Connect(replica.Endpoint, linkKeys?.Current, certificates?.Current);
-            await WarmUp.RunAsync(self, warmed.Name, logs.CreateLogger(typeof(WarmUp)), signal.Stop);
+            await WarmUp.RunAsync(self, warmed, logs.CreateLogger(typeof(WarmUp)), signal.Stop);
         }
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
@@ -83,20 +83,22 @@ internal static class ReplicaCommand
         });
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(
-            settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), hasTls: false,
-            OpenDoors(settings, linkKeys is not null, certificates is not null));
+            settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), certificates is not null,
+            OpenDoors(settings, linkKeys is not null, certificates));
         await MemberRun.WaitForStopAsync(membership, replica.Services, signal, replica.Stopping);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
     }
 
     /// <summary>What is open to whom, and the flag that closes it.</summary>
-    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, bool hasTls)
+    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, CertificateFiles? certificates)
     {
         var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
         yield return hasKeys ? "open to gateways with the link key: gRPC; without: health checks" : $"open to {who}: gRPC (close: --link-key-file)";
-        if (!hasTls)
+        if (certificates is null)
             yield return "not encrypted: gRPC (close: --tls-cert and --tls-key)";
+        if (certificates?.TrialPath is { } trial)
+            yield return $"encrypted with a certificate for a trial; gateways trust it with --link-ca {trial}";
         if (settings.Keys is null)
             yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }

@@ -18,6 +18,9 @@ internal sealed class CertificateFiles
     private static readonly Setting<string?> ClientAuthorityPath = Setting.Text(
         "tls-client-ca", "file", "PEM file with the authorities of client certificates; clients without one are refused (mTLS)");
 
+    private static readonly Setting<bool> ForTrial = Setting.Flag(
+        "tls-dev", "Make a certificate of this member's own at its start, for a trial; its path is printed, for --ca of clients");
+
     private readonly string _certificate;
     private readonly string _key;
     private readonly string? _clientAuthorities;
@@ -32,15 +35,25 @@ internal sealed class CertificateFiles
         _current = Read();
     }
 
-    public static IReadOnlyList<ISetting> All { get; } = [CertificatePath, KeyPath, ClientAuthorityPath];
+    public static IReadOnlyList<ISetting> All { get; } = [CertificatePath, KeyPath, ClientAuthorityPath, ForTrial];
 
     public TlsIdentity Current => _current;
 
-    /// <returns>Null without <c>--tls-cert</c>.</returns>
+    /// <summary>The file of a certificate that was made for a trial; null: it is the operator's.</summary>
+    public string? TrialPath { get; private init; }
+
+    /// <returns>Null without <c>--tls-cert</c> and <c>--tls-dev</c>.</returns>
     /// <exception cref="UsageException">A file is missing or wrong.</exception>
     public static CertificateFiles? Open(SettingSources sources)
     {
         var (certificate, key, clients) = (CertificatePath.Read(sources), KeyPath.Read(sources), ClientAuthorityPath.Read(sources));
+        if (ForTrial.Read(sources))
+        {
+            if ((certificate ?? key) is not null)
+                throw new UsageException("--tls-dev makes a certificate, and --tls-cert and --tls-key name one; allowed: one of both");
+            var trial = DevCertificate.Write(EndpointSettings.AddressesOf(sources), TimeProvider.System);
+            return new CertificateFiles(trial.Certificate, trial.Key, clients) { TrialPath = trial.Certificate };
+        }
         if (certificate is null && (key ?? clients) is null)
             return null;
         return certificate is not null && key is not null

@@ -114,6 +114,11 @@ internal sealed class EndpointSettings
     /// <summary>The configured name; null: the name will be derived from the bound port.</summary>
     public static string? GivenName(SettingSources sources) => Name.Read(sources);
 
+    /// <summary>The addresses at which others may reach this member, without those that mean any.</summary>
+    public static IEnumerable<IPAddress> AddressesOf(SettingSources sources) =>
+        new[] { Bind.Read(sources), Advertise.Read(sources) }.OfType<IPAddress>()
+            .Where(address => !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any));
+
     public static Setting<int> Port(string name, int defaultValue, string what) =>
         Setting.Number(name, $"{what}; 0 selects a free one [default: {defaultValue}]", defaultValue, 0, 65_535);
 

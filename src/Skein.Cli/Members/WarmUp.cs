@@ -15,6 +15,7 @@ namespace Skein.Cli.Members;
 internal static partial class WarmUp
 {
     private const uint WindowBytes = 64 << 10;
+    private static readonly ByteString Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hello"}]""");
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Opens a connection of a replica to itself.</summary>
@@ -40,17 +41,22 @@ internal static partial class WarmUp
 
     /// <summary>Generates, and logs if the engine cannot answer now: it may be busy, or serve other calls only.</summary>
     /// <param name="connection">Disposed at the end.</param>
-    public static async Task RunAsync(GrpcChannel connection, string model, ILogger logger, CancellationToken cancellationToken)
+    public static async Task RunAsync(GrpcChannel connection, ModelDescription model, ILogger logger, CancellationToken cancellationToken)
     {
         using var channel = connection;
         var sampling = new Sampling { Temperature = 1, Seed = 1 };
-        var request = new GenerateRequest { RequestId = "warm-up", Model = model, Text = "Hello", MaxTokens = 4, Sampling = sampling };
+        var request = new GenerateRequest { RequestId = "warm-up", Model = model.Name, MaxTokens = 4, Sampling = sampling };
+        var text = new GenerateRequest(request) { Text = "Hello" };
         using var timeout = new CancellationTokenSource(Timeout, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
             using var bus = new Inference.InferenceClient(channel).Bus(cancellationToken: either.Token);
+            request = model.Chat ? new GenerateRequest(request) { Chat = new ChatPrompt { Messages = Messages } } : text;
             (var begun, var refusal) = await AskAsync(bus, 1, request, either.Token);
+            // Some servers have chats only, and some models no template for them: which one is not always known.
+            if (refusal is not null && model.Chat)
+                (begun, refusal) = await AskAsync(bus, 3, request = text, either.Token);
             if (refusal is not null)
             {
                 Log.Refused(logger, refusal.Message);

@@ -67,7 +67,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
         if (options.LinkKeys is { } keys)
-            app.Use((http, next) => http.Request.Path.StartsWithSegments(HealthPath) ? next(http) : LinkKeyGate.EnterAsync(http, keys(), next));
+            app.Use((http, next) => http.Request.Path.StartsWithSegments(HealthPath, StringComparison.OrdinalIgnoreCase) ? next(http) : LinkKeyGate.EnterAsync(http, keys(), next));
         app.MapGrpcService<InferenceService>();
         app.MapGrpcService<ReplicaAdminService>();
         app.MapGrpcHealthChecksService();
