@@ -114,7 +114,8 @@ internal static class GatewayServices
         services.AddSingleton<IReplicaLink>(provider => provider.GetRequiredService<ReplicaLink>());
         services.AddSingleton(provider => new DescribePoller(
             provider.GetRequiredService<FleetTracker>(), provider.GetRequiredService<ReplicaLink>().DescribeAsync,
-            provider.GetRequiredService<GroupFleet>().Learn, provider.GetRequiredService<BackgroundTasks>(), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<GroupFleet>().Learn, provider.GetRequiredService<BackgroundTasks>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<DescribePoller>>()));
         services.AddSingleton<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

@@ -9,6 +9,7 @@ using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Engines;
+using Skein.Gateway.Telemetry;
 using Skein.Serving;
 using Skein.Serving.Grpc;
 
@@ -26,7 +27,7 @@ internal static class ReplicaCommand
 
     /// <summary>All settings of a replica.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
-        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. LinkKeyFile.All, .. CertificateFiles.All, .. EndpointSettings.All];
+        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. LinkKeyFile.All, .. CertificateFiles.All, .. TelemetrySettings.OfReplicas, .. EndpointSettings.All];
 
     public static Command Create() => CommandLine.Verb("replica", "Run one replica with its engine", Settings, RunAsync);
 
@@ -40,6 +41,7 @@ internal static class ReplicaCommand
         // All settings are validated before the engine loads.
         var slots = Slots.Read(sources);
         var port = Grpc.Read(sources);
+        var telemetry = TelemetrySettings.Read(sources, settings.Membership.Name);
         var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "", Tls = certificates is not null };
         await using var engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
         var description = await engine.DescribeAsync(signal.Stop);
@@ -55,7 +57,11 @@ internal static class ReplicaCommand
         };
         using var followingCertificates = certificates?.Follow(TimeProvider.System);
         using var followingLinkKeys = linkKeys?.Follow(TimeProvider.System);
-        await using var replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
+        await using var replica = ReplicaApp.Build(options, engine, builder =>
+        {
+            MemberRun.Configure(builder, log);
+            builder.Services.AddReplicaExport(telemetry, EndpointSettings.GivenName(sources));
+        });
         try
         {
             await replica.StartAsync(signal.Stop);

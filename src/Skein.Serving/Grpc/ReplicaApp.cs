@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -66,6 +67,8 @@ public sealed class ReplicaApp : IAsyncDisposable
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
+        // Created now: a meter that nobody asks for would measure nothing.
+        app.Services.GetRequiredService<ReplicaMetrics>();
         if (options.LinkKeys is { } keys)
             app.Use((http, next) => http.Request.Path.StartsWithSegments(HealthPath, StringComparison.OrdinalIgnoreCase) ? next(http) : LinkKeyGate.EnterAsync(http, keys(), next));
         app.MapGrpcService<InferenceService>();
@@ -97,6 +100,8 @@ public sealed class ReplicaApp : IAsyncDisposable
         services.AddSingleton<ReplicaAdminService>();
         services.AddSingleton<InferenceService>();
         services.AddHostedService<EngineHostService>();
+        services.AddMetrics();
+        services.AddSingleton(provider => new ReplicaMetrics(provider.GetRequiredService<IMeterFactory>(), provider.GetRequiredService<EngineHost>()));
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = MaxRequestBytes;
