@@ -74,12 +74,11 @@ internal static class GatewayCommand
 
     /// <summary>Reads everything that configures a gateway, and the files that it names. Nothing is started.</summary>
     /// <param name="certificates">Those in use; null: they are opened.</param>
-    /// <param name="linkKeys">Those in use; null: they are opened.</param>
     /// <exception cref="UsageException">A value is not allowed, or a file cannot be read.</exception>
-    internal static GatewayConfiguration Read(SettingSources sources, CertificateFiles? certificates = null, LinkKeyFile? linkKeys = null)
+    internal static GatewayConfiguration Read(SettingSources sources, CertificateFiles? certificates = null)
     {
         certificates ??= CertificateFiles.Open(sources);
-        linkKeys ??= LinkKeyFile.Open(sources);
+        var linkKeys = LinkKeyFile.Open(sources);
         var keys = ApiKeyPath.Read(sources) is { } path ? new ApiKeyFile(path, "--api-key-file") : null;
         string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys is null ? "--api-key-file" : null];
         var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
@@ -106,8 +105,9 @@ internal static class GatewayCommand
         }
     }
 
-    /// <summary>Reads the file again, for a gateway that runs.</summary>
-    internal static GatewayConfiguration Reread(GatewayConfiguration current) => Read(current.Sources.Reopen(), current.Certificates, current.LinkKeys);
+    /// <summary>Reads the file again, and the files that it names, for a gateway that runs. A certificate that was made for a trial stays.</summary>
+    internal static GatewayConfiguration Reread(GatewayConfiguration current) =>
+        Read(current.Sources.Reopen(), current.Certificates is { TrialPath: not null } trial ? trial : null);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {

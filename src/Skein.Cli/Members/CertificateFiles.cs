@@ -11,19 +11,21 @@ internal sealed class CertificateFiles
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private static readonly Setting<string?> CertificatePath = Setting.Text(
-        "tls-cert", "file", "PEM file with the certificate of this member and its intermediates; reloaded when it changes");
+        "tls-cert", "file", "PEM file with the certificate of this member and its intermediates; reloaded when it changes").Live();
 
-    private static readonly Setting<string?> KeyPath = Setting.Text("tls-key", "file", "PEM file with the private key of --tls-cert");
+    private static readonly Setting<string?> KeyPath = Setting.Text("tls-key", "file", "PEM file with the private key of --tls-cert").Live();
 
     private static readonly Setting<string?> ClientAuthorityPath = Setting.Text(
-        "tls-client-ca", "file", "PEM file with the authorities of client certificates; clients without one are refused (mTLS)");
+        "tls-client-ca", "file", "PEM file with the authorities of client certificates; clients without one are refused (mTLS)").Live();
 
     private static readonly Setting<bool> ForTrial = Setting.Flag(
         "tls-dev", "Make a certificate of this member's own at its start, for a trial; its path is printed, for --ca of clients");
 
-    private readonly string _certificate;
-    private readonly string _key;
-    private readonly string? _clientAuthorities;
+    private string _certificate;
+    private string _key;
+    private string? _clientAuthorities;
+    private readonly Lock _gate = new();
+
     /// <summary>Write times of the files that were read. They are taken before reading, so that no later change is missed.</summary>
     private DateTime[] _writtenAt;
     private volatile TlsIdentity _current;
@@ -61,17 +63,31 @@ internal sealed class CertificateFiles
             : throw new UsageException($"--{(certificate is null ? "tls-cert" : "tls-key")} is missing; allowed: --tls-cert and --tls-key together");
     }
 
+    /// <summary>Uses the files of another instance from the next connection on.</summary>
+    public void Use(CertificateFiles next)
+    {
+        lock (_gate)
+        {
+            (_certificate, _key, _clientAuthorities) = (next._certificate, next._key, next._clientAuthorities);
+            _writtenAt = next._writtenAt;
+            _current = next.Current;
+        }
+    }
+
     /// <summary>Checks the files every second. Files that are wrong are reported once; the old certificate stays in use.</summary>
     public IDisposable Follow(TimeProvider time) => time.CreateTimer(
         _ =>
         {
             try
             {
-                var writtenAt = WrittenAt();
-                if (writtenAt.AsSpan().SequenceEqual(_writtenAt))
-                    return;
-                _writtenAt = writtenAt;
-                _current = Read();
+                lock (_gate)
+                {
+                    var writtenAt = WrittenAt();
+                    if (writtenAt.AsSpan().SequenceEqual(_writtenAt))
+                        return;
+                    _writtenAt = writtenAt;
+                    _current = Read();
+                }
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
             {

@@ -10,9 +10,10 @@ internal sealed class LinkKeyFile
 
     private static readonly Setting<string?> KeyPath = Setting.Text(
         "link-key-file", "file",
-        $"Keys that gateways show to replicas and to each other, one per line, the sent one first; reloaded when it changes; {SecretVariables.LinkKey} holds one key itself");
+        $"Keys that gateways show to replicas and to each other, one per line, the sent one first; reloaded when it changes; {SecretVariables.LinkKey} holds one key itself").Live();
 
-    private readonly string? _path;
+    private readonly Lock _gate = new();
+    private string? _path;
 
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
     private DateTime _writtenAt;
@@ -37,14 +38,27 @@ internal sealed class LinkKeyFile
         return Environment.GetEnvironmentVariable(SecretVariables.LinkKey) is { Length: > 0 } key ? new LinkKeyFile(null, key) : null;
     }
 
+    /// <summary>Uses the file of another instance from now on.</summary>
+    public void Use(LinkKeyFile next)
+    {
+        lock (_gate)
+        {
+            (_path, _writtenAt) = (next._path, next._writtenAt);
+            _current = next.Current;
+        }
+    }
+
     /// <summary>Checks the file every second. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable? Follow(TimeProvider time) => _path is null ? null : time.CreateTimer(
+    public IDisposable Follow(TimeProvider time) => time.CreateTimer(
         _ =>
         {
             try
             {
-                if (WatchedFile.WrittenAt(_path) != _writtenAt)
-                    _current = Read(_path);
+                lock (_gate)
+                {
+                    if (_path is not null && WatchedFile.WrittenAt(_path) != _writtenAt)
+                        _current = Read(_path);
+                }
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
             {
