@@ -64,6 +64,8 @@ public class CommandLineTests
     [InlineData("skein: --join 'a:x' is not allowed; allowed: host:port, [ipv6]:port or host; at most 64, joined by commas", "replica", "--model", "/no/such.gguf", "--join", "a:x")]
     [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--model", "/no/such.gguf", "--weight", "0")]
     [InlineData("skein: --name 'a b' is not allowed; allowed: 1 to 64 printable ASCII characters without spaces", "gateway", "--name", "a b")]
+    [InlineData("skein: --queue-timeout '5' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1ms to 1h", "gateway", "--queue-timeout", "5")]
+    [InlineData("skein: the message is empty; allowed: a text", "chat", " ")]
     [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1ms to 1h", "gateway", "--queue-timeout", "0")]
     [InlineData("skein: --breaker-rate '0' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "0")]
     [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "NaN")]

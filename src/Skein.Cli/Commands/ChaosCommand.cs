@@ -183,6 +183,11 @@ internal static class ChaosCommand
         return report.PacketsLost == 0 && options.Kinds.Any(OwnNetwork.IsNeededFor) ? "no packet was lost" : null;
     }
 
+    private static string Verdict(ChaosReport report) => report.IsClean
+        ? string.Create(
+            CultureInfo.InvariantCulture, $"PASS  {report.Streams} streams, {report.Tokens:N0} tokens, {report.Failovers} failovers: every token identical")
+        : $"FAIL  {report.Lost} lost, {report.Duplicated} duplicated, {report.Diverged} diverged, {report.Errored} errored of {report.Streams} streams";
+
     private static void Print(ChaosReport report)
     {
         var table = new FigureTable();
@@ -200,6 +205,7 @@ internal static class ChaosCommand
         table.Add("longest gap of streams with a failover", report.LongestGapMs);
         table.AddExamples(report.Examples);
         table.Print();
+        Console.WriteLine(Verdict(report));
     }
 
     private static string Names(IEnumerable<FaultKind> kinds) => string.Join(", ", kinds.Select(ChaosRun.NameOf));

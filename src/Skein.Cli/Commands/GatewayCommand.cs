@@ -37,6 +37,10 @@ internal static class GatewayCommand
     private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration(
         "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1)).Live();
 
+    private static readonly Setting<TimeSpan> NoReplicaTimeout = Setting.Duration(
+        "no-replica-timeout", "Maximum wait while no replica of the model serves, at most --queue-timeout [default: 30s, or --queue-timeout]",
+        Defaults.NoReplicaTimeout, TimeSpan.FromHours(1)).Live();
+
     private static readonly Setting<string> Policy = Setting.Word(
         "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy,
         BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal)).Live();
@@ -65,7 +69,7 @@ internal static class GatewayCommand
     /// <summary>All settings of a gateway.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
     [
-        Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
+        Http, Grpc, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
         LameDuck, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
         .. TelemetrySettings.All, .. EndpointSettings.All,
     ];
@@ -201,7 +205,7 @@ internal static class GatewayCommand
                 QueueTimeout = queueTimeout,
                 QueuePromptTokens = QueuePromptTokens.Read(sources),
                 TenantFairness = TenantFairness.Read(sources),
-                NoReplicaTimeout = queueTimeout < Defaults.NoReplicaTimeout ? queueTimeout : Defaults.NoReplicaTimeout,
+                NoReplicaTimeout = NoReplicaTimeout.Read(sources) is var wait && wait < queueTimeout ? wait : queueTimeout,
                 Policy = Policy.Read(sources),
                 ModelPolicies = ModelPolicies.Read(sources)
                     .GroupBy(text => text[..text.LastIndexOf('=')], text => text[(text.LastIndexOf('=') + 1)..], StringComparer.Ordinal)

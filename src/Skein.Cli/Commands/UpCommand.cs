@@ -154,11 +154,11 @@ internal static class UpCommand
 
             Skein is up after {{took.TotalSeconds:0.0}} s: {{members}} members, OpenAI-compatible HTTP on {{address}}/v1, gRPC on {{gateway.Grpc}}
 
-              chat          skein chat{{flag}} "Tell me a story about an owl"
+              chat          {{ProgramName.Shown}} chat{{flag}} "Tell me a story about an owl"
               or            curl -N{{curl}} {{address}}/v1/chat/completions -H 'content-type: application/json' \
                               -d '{"messages":[{"role":"user","content":"Tell me a story about an owl"}],"stream":true}'
               kill one      kill -9 {{replica.ProcessId}}     ({{replica.Name}}; another replica continues its streams, and it restarts)
-              status        skein status{{flag}}
+              status        {{ProgramName.Shown}} status{{flag}}
               stop          Ctrl-C
 
             """));

@@ -73,7 +73,11 @@ internal sealed class EndpointSettings
             Insecure = Insecure.Read(sources),
             Protocol = Profile.Read(sources),
         };
-        Keys = KeyFile.Read(sources) is { } path ? new GossipKeyFile(path) : null;
+        if (KeyFile.Read(sources) is { } path)
+        {
+            Keys = new GossipKeyFile(path);
+            PrivateFile.WarnIfOpen(path, KeyFile.Option.Name);
+        }
         if (!IPAddress.IsLoopback(BindAddress) && !Membership.Insecure)
         {
             List<string> missing = [.. unprotected];

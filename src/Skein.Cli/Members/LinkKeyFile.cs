@@ -34,7 +34,10 @@ internal sealed class LinkKeyFile
     public static LinkKeyFile? Open(SettingSources sources)
     {
         if (KeyPath.Read(sources) is { } path)
+        {
+            PrivateFile.WarnIfOpen(path, KeyPath.Option.Name);
             return new LinkKeyFile(path, null);
+        }
         return Environment.GetEnvironmentVariable(SecretVariables.LinkKey) is { Length: > 0 } key ? new LinkKeyFile(null, key) : null;
     }
 
