@@ -21,6 +21,11 @@ public sealed class ChatTests(ClientTable table, SdkGateway shared) : IClassFixt
         await CheckAsync(version, "plain", """{"text":"STORY","finish":"stop","output":7}""");
         await CheckAsync(version, "stream", """{"text":"STORY","finish":"stop","output":7}""");
         await CheckAsync(version, "tools", """{"finish":"tool_calls","input":{"a":1,"b":2},"text":"It is 3."}""");
+        await CheckAsync(version, "n", """{"texts":["STORY","STORY"],"whole":[[0,"STORY"],[1,"STORY"]]}""");
+        await CheckAsync(version, "stop", """{"text":"Once upon a time there","finish":"stop"}""");
+        await CheckAsync(version, "logprobs", """{"whole":{"text":"STORY","least":-0.5},"streamed":{"text":"STORY","least":-0.5}}""");
+        await CheckAsync(version, "schema", """{"a":1,"b":2}""");
+        await CheckAsync(version, "embeddings", """{"packed":[[3,0.5],[5,0.5]],"plain":[3,0.5]}""");
         await CheckAsync(version, "error", """{"error":"NotFoundError","status":404,"code":"model_not_found"}""");
     }
 

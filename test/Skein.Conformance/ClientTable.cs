@@ -36,16 +36,18 @@ public sealed class ClientTable : IDisposable
         }
     }
 
+    /// <summary>Counts a run that is over.</summary>
+    /// <param name="problem">Null if it ended as it should.</param>
+    internal void Count(IClient client, string api, string situation, string? problem) => _cells.AddOrUpdate(
+        ($"{client.Name} {client.Version}", api, situation),
+        _ => (problem is null ? 1 : 0, 1, problem),
+        (_, cell) => (cell.Good + (problem is null ? 1 : 0), cell.All + 1, problem ?? cell.Problem));
+
     public void Dispose()
     {
         if (Environment.GetEnvironmentVariable("SKEIN_CLIENTS_PAGE") is { Length: > 0 } page && !_cells.IsEmpty)
             File.WriteAllText(page, Write());
     }
-
-    private void Count(IClient client, string api, string situation, string? problem) => _cells.AddOrUpdate(
-        ($"{client.Name} {client.Version}", api, situation),
-        _ => (problem is null ? 1 : 0, 1, problem),
-        (_, cell) => (cell.Good + (problem is null ? 1 : 0), cell.All + 1, problem ?? cell.Problem));
 
     private string Write()
     {

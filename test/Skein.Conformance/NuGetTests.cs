@@ -1,7 +1,10 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Text;
+using Anthropic;
 using Microsoft.Extensions.AI;
+using Microsoft.SemanticKernel.ChatCompletion;
+using Microsoft.SemanticKernel.Connectors.OpenAI;
 using OpenAI;
 using Skein.Conformance.Clients;
 using Skein.Conformance.Engines;
@@ -14,10 +17,23 @@ namespace Skein.Conformance;
 public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFixture<SdkGateway>
 {
     private const string Question = "conformance situation";
+    private const string Own = "Skein.Client";
 
     private static readonly NuGetPackage OpenAi = NuGetPackage.Of("OpenAI (NuGet)", typeof(OpenAIClient));
-    private static readonly NuGetPackage Meai = NuGetPackage.Of("Microsoft.Extensions.AI.OpenAI", typeof(OpenAIClientExtensions));
-    private static readonly NuGetPackage Own = NuGetPackage.Of("Skein.Client", typeof(Client.SkeinChatClient));
+
+    private static readonly Dictionary<string, (NuGetPackage Package, string Api, Func<string, IChatClient> Connect)> ChatClients = new(StringComparer.Ordinal)
+    {
+        ["Microsoft.Extensions.AI"] = (NuGetPackage.Of("Microsoft.Extensions.AI.OpenAI", typeof(OpenAIClientExtensions)), "chat",
+            http => Connect(http).GetChatClient(ScriptedEngine.Model).AsIChatClient()),
+        ["SemanticKernel"] = (NuGetPackage.Of("Microsoft.SemanticKernel.Connectors.OpenAI", typeof(OpenAIChatCompletionService)), "chat",
+            http => new OpenAIChatCompletionService(ScriptedEngine.Model, Connect(http)).AsChatClient()),
+        ["Anthropic"] = (NuGetPackage.Of("Anthropic (NuGet)", typeof(AnthropicClient)), "messages",
+            http => new AnthropicClient { BaseUrl = http, ApiKey = "none", MaxRetries = 0 }.AsIChatClient(ScriptedEngine.Model, defaultMaxOutputTokens: 1000)),
+        [Own] = (NuGetPackage.Of("Skein.Client", typeof(Client.SkeinChatClient)), "chat",
+            http => new Client.SkeinChatClient(new Client.SkeinClientOptions { Endpoint = new Uri($"{http}/v1"), Model = ScriptedEngine.Model })),
+    };
+
+    public static TheoryData<string> ChatClientNames => [.. ChatClients.Keys];
 
     [Fact]
     public Task OpenAi_GetsTheAnswerWholeAndStreamed() => table.RunAsync(OpenAi, "chat", "plain", async () =>
@@ -33,12 +49,31 @@ public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFix
         Assert.Equal(SdkScript.Story, streamed.ToString());
     });
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task ExtensionsAi_RunsAToolInALoop(bool isOwn) => table.RunAsync(isOwn ? Own : Meai, "chat", "tools", async () =>
+    [Fact]
+    public Task OpenAi_EmbedsTexts() => table.RunAsync(OpenAi, "chat", "embeddings", async () =>
     {
-        using var chat = ConnectChat(shared.Http, isOwn).AsBuilder().UseFunctionInvocation().Build();
+        var vectors = (await Connect(shared.Http).GetEmbeddingClient(ScriptedEngine.Model).GenerateEmbeddingsAsync(["one", "three"])).Value;
+
+        Assert.Equal([[3, 0.5f], [5, 0.5f]], vectors.Select(vector => vector.ToFloats().ToArray()));
+    });
+
+    [Theory]
+    [MemberData(nameof(ChatClientNames))]
+    public Task ExtensionsAi_GetsTheAnswerWholeAndStreamed(string name) => RunAsync(name, "plain", async () =>
+    {
+        using var chat = ChatClients[name].Connect(shared.Http);
+
+        var whole = await chat.GetResponseAsync(Question, cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal((SdkScript.Story, await ReadAsync(chat)), (whole.Text, SdkScript.Story));
+        Assert.True(whole.FinishReason is null || whole.FinishReason == ChatFinishReason.Stop, $"the answer finished by {whole.FinishReason}");
+    });
+
+    [Theory]
+    [MemberData(nameof(ChatClientNames))]
+    public Task ExtensionsAi_RunsAToolInALoop(string name) => RunAsync(name, "tools", async () =>
+    {
+        using var chat = ChatClients[name].Connect(shared.Http).AsBuilder().UseFunctionInvocation().Build();
         var add = AIFunctionFactory.Create((double a, double b) => a + b, "add");
 
         var answer = await chat.GetResponseAsync(Question, new ChatOptions { Tools = [add] }, TestContext.Current.CancellationToken);
@@ -47,13 +82,12 @@ public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFix
     });
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task ExtensionsAi_ServerDiesInMidAnswer_GetsTheWholeAnswer(bool isOwn) => table.RunAsync(isOwn ? Own : Meai, "chat", "failover", async () =>
+    [MemberData(nameof(ChatClientNames))]
+    public Task ExtensionsAi_ServerDiesInMidAnswer_GetsTheWholeAnswer(string name) => RunAsync(name, "failover", async () =>
     {
         var trap = DeathTrap.At(SdkScript.PieceOfDeath);
         await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines: 2, trap);
-        using var chat = ConnectChat(setting.Http, isOwn);
+        using var chat = ChatClients[name].Connect(setting.Http);
 
         var reading = ReadAsync(chat);
         await setting.WhenStreamingAsync();
@@ -64,20 +98,19 @@ public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFix
 
     /// <summary>The last server dies: no client may take the beginning for the whole answer.</summary>
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task ExtensionsAi_LastServerDiesInMidAnswer_Throws(bool isOwn) => table.RunAsync(isOwn ? Own : Meai, "chat", "broken", async () =>
+    [MemberData(nameof(ChatClientNames))]
+    public Task ExtensionsAi_LastServerDiesInMidAnswer_Throws(string name) => RunAsync(name, "broken", async () =>
     {
         var trap = DeathTrap.At(SdkScript.PieceOfDeath);
         await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines: 1, trap);
-        using var chat = ConnectChat(setting.Http, isOwn);
+        using var chat = ChatClients[name].Connect(setting.Http);
 
         var reading = ReadAsync(chat);
         await setting.WhenStreamingAsync();
         await trap.EndCaughtAsync();
 
         var error = await Assert.ThrowsAnyAsync<Exception>(() => reading);
-        if (isOwn)
+        if (name == Own)
             Assert.IsType<Client.AnswerTruncatedException>(error);
     });
 
@@ -89,9 +122,11 @@ public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFix
         return text.ToString();
     }
 
-    private static IChatClient ConnectChat(string http, bool isOwn) => isOwn
-        ? new Client.SkeinChatClient(new Client.SkeinClientOptions { Endpoint = new Uri($"{http}/v1"), Model = ScriptedEngine.Model })
-        : Connect(http).GetChatClient(ScriptedEngine.Model).AsIChatClient();
+    private Task RunAsync(string name, string situation, Func<Task> test)
+    {
+        Assert.SkipUnless(Form.IsLong || name == Own, Form.SkipMessage);
+        return table.RunAsync(ChatClients[name].Package, ChatClients[name].Api, situation, test);
+    }
 
     private static OpenAIClient Connect(string http) => new(
         new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{http}/v1"), RetryPolicy = new ClientRetryPolicy(0) });

@@ -13,6 +13,8 @@ internal static class SdkScript
     public static Reply Answer(ChatCall call) => call switch
     {
         { Results: [.., var sum] } => new Reply($"It is {sum}."),
+        { Schema: not null } => new Reply("""{"a":1,"b":2}"""),
+        { Tools: [var tool, ..] } when tool != "add" => Reply.Call("", tool, new { a = 1, b = 2 }),
         { Tools.Count: > 0 } => Reply.Call("I add. ", "add", new { a = 1, b = 2 }),
         _ when call.Mentions("thinking") => new Reply("Yes.", "Let me think."),
         _ => new Reply(Story),

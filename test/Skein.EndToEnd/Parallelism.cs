@@ -1,8 +1,8 @@
 using Xunit.Sdk;
 using Xunit.v3;
 
-// Each collection runs a cluster of processes. More of them at the same time would only compete for the processors.
-[assembly: Parallelization(MaxThreads = 2)]
+// Each collection runs a cluster of processes, which wait for each other half of the time.
+[assembly: Parallelization(MaxThreads = 4)]
 [assembly: TestCollectionOrderer(typeof(Skein.EndToEnd.LongestFirstOrderer))]
 
 namespace Skein.EndToEnd;

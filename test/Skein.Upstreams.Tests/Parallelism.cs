@@ -1,4 +1,4 @@
 using Xunit.v3;
 
-// Several of these tests only wait for real time; more of them at a time would delay each other's gateways.
-[assembly: Parallelization(MaxThreads = 2)]
+// Most of their time they wait for real time, which is what they are about.
+[assembly: Parallelization(MaxThreads = 4)]

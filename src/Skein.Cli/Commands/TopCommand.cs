@@ -10,6 +10,10 @@ namespace Skein.Cli.Commands;
 internal static class TopCommand
 {
     private const int MostFailovers = 8;
+    private const int LineChars = 80;
+
+    /// <summary>Enough to find a request in the log.</summary>
+    private const int ShownIdChars = 13;
 
     public static Command Create() => CommandLine.Verb(
         "top", "Watch the group, its load, latencies and failovers until Ctrl-C", [.. GatewayConnection.All], RunAsync);
@@ -29,9 +33,9 @@ internal static class TopCommand
         var rows = new List<IRenderable> { lines, StatusCommand.ToTable(overview.Members) };
         if (problem is not null)
             rows.Insert(0, new Markup($"[red]{Markup.Escape(problem)}[/]"));
-        rows.AddRange(overview.Failovers.Reverse().Take(MostFailovers).Select(failover => new Text(FormattableString.Invariant(
-            $"{failover.At.ToLocalTime():HH:mm:ss} {failover.Request} left {failover.From} at token {failover.Token}: {failover.Reason}"))
-            { Overflow = Overflow.Ellipsis }));
+        rows.AddRange(overview.Failovers.Reverse().Take(MostFailovers).Select(failover => new Text(Shorten(FormattableString.Invariant(
+            $"{failover.At.ToLocalTime():HH:mm:ss} {Shorten(failover.Request, ShownIdChars)} left {failover.From} at token {failover.Token}: {failover.Reason}"),
+            LineChars))));
         return new Rows(rows);
     }
 
@@ -47,6 +51,8 @@ internal static class TopCommand
         }));
         return CommandLine.Success;
     }
+
+    private static string Shorten(string text, int chars) => text.Length <= chars ? text : text[..(chars - 1)] + "…";
 
     private static double Rate(OverviewRow? last, OverviewRow now) =>
         last is not null && now.At > last.At ? Math.Max(0, (now.OutputTokens - last.OutputTokens) / (now.At - last.At).TotalSeconds) : 0;

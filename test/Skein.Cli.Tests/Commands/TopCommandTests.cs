@@ -33,6 +33,18 @@ public sealed class TopCommandTests
         Assert.All(lines, line => Assert.InRange(line.TrimEnd().Length, 0, 80));
     }
 
+    [Fact]
+    public void View_LongIdsAndNames_FailoverStaysOnALine()
+    {
+        var failover = new FailoverRow(4, DateTimeOffset.UnixEpoch, new string('f', 32), 0, 1234567, "replica-in-the-second-rack-9", "connection_lost");
+
+        var lines = Render(TopCommand.View(Overview with { Failovers = [failover] }, 0, problem: null)).Split('\n');
+
+        var line = Assert.Single(lines, line => line.Contains("ffffffffffff…", StringComparison.Ordinal));
+        Assert.EndsWith("…", line.TrimEnd(), StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.InRange(line.TrimEnd().Length, 0, 80));
+    }
+
     private static string Render(Spectre.Console.Rendering.IRenderable view)
     {
         using var output = new StringWriter();

@@ -44,6 +44,44 @@ switch (situation) {
     show({ finish: first.choices[0].finish_reason, input: { a, b }, text: second.choices[0].message.content });
     break;
   }
+  case 'n': {
+    const texts = ['', ''];
+    const stream = await client.chat.completions.create({ ...question, n: 2, stream: true });
+    for await (const chunk of stream) {
+      for (const choice of chunk.choices) texts[choice.index] += choice.delta.content ?? '';
+    }
+    const whole = await client.chat.completions.create({ ...question, n: 2 });
+    show({ texts, whole: whole.choices.map((choice) => [choice.index, choice.message.content]) });
+    break;
+  }
+  case 'stop': {
+    const answer = await client.chat.completions.create({ ...question, stop: [' was'] });
+    show({ text: answer.choices[0].message.content, finish: answer.choices[0].finish_reason });
+    break;
+  }
+  case 'logprobs': {
+    const answer = await client.chat.completions.create({ ...question, logprobs: true });
+    const read = (content) => ({ text: content.map((token) => token.token).join(''), least: Math.min(...content.map((token) => token.logprob)) });
+    const streamed = [];
+    for await (const chunk of await client.chat.completions.create({ ...question, logprobs: true, stream: true })) {
+      streamed.push(...(chunk.choices[0]?.logprobs?.content ?? []));
+    }
+    show({ whole: read(answer.choices[0].logprobs.content), streamed: read(streamed) });
+    break;
+  }
+  case 'schema': {
+    const schema = { type: 'object', properties: { a: { type: 'number' }, b: { type: 'number' } }, required: ['a', 'b'], additionalProperties: false };
+    const answer = await client.chat.completions.create({ ...question, response_format: { type: 'json_schema', json_schema: { name: 'sum', strict: true, schema } } });
+    show(JSON.parse(answer.choices[0].message.content));
+    break;
+  }
+  case 'embeddings': {
+    // The client asks for base64 by itself, and decodes it.
+    const packed = await client.embeddings.create({ model: 'scripted', input: ['one', 'three'] });
+    const plain = await client.embeddings.create({ model: 'scripted', input: 'one', encoding_format: 'float' });
+    show({ packed: packed.data.map((item) => Array.from(item.embedding)), plain: plain.data[0].embedding });
+    break;
+  }
   case 'overload': {
     // One slot and no queue: the second request is refused until the first one is done.
     question.messages[0].content += ' slow';

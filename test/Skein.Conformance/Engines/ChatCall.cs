@@ -7,6 +7,22 @@ internal sealed record ChatCall(JsonElement Body)
 {
     public bool Stream => Body.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True;
 
+    /// <summary>Answers that are asked for.</summary>
+    public int Choices => Body.TryGetProperty("n", out var n) && n.ValueKind == JsonValueKind.Number ? n.GetInt32() : 1;
+
+    public bool Logprobs => Body.TryGetProperty("logprobs", out var logprobs) && logprobs.ValueKind == JsonValueKind.True;
+
+    /// <summary>The JSON schema that the answer must follow, as OpenAI or as llama.cpp spells it; null if there is none.</summary>
+    public JsonElement? Schema => !Body.TryGetProperty("response_format", out var format) ? null
+        : (format.TryGetProperty("json_schema", out var named) ? named : format).TryGetProperty("schema", out var schema) ? schema
+        : null;
+
+    /// <summary>Texts that end the answer.</summary>
+    public IReadOnlyList<string> Stop => !Body.TryGetProperty("stop", out var stop) ? []
+        : stop.ValueKind == JsonValueKind.String ? [stop.GetString()!]
+        : stop.ValueKind == JsonValueKind.Array ? [.. stop.EnumerateArray().Select(text => text.GetString()!)]
+        : [];
+
     public JsonElement[] Messages => [.. Body.GetProperty("messages").EnumerateArray()];
 
     /// <summary>Names of the tools; empty if there are none.</summary>
@@ -35,6 +51,21 @@ internal sealed record ChatCall(JsonElement Body)
 internal sealed record Reply(string Text, string Reasoning = "", params IReadOnlyList<(string Name, object Arguments)> Calls)
 {
     public static Reply Call(string text, string name, object arguments) => new(text, "", (name, arguments));
+
+    /// <summary>The reply as a stop text leaves it.</summary>
+    public Reply CutAt(IReadOnlyList<string> stop)
+    {
+        var end = stop.Select(text => Text.IndexOf(text, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(Text.Length).Min();
+        return this with { Text = Text[..end] };
+    }
+
+    /// <summary>Log probabilities of the text, a word a token: -0.5 each.</summary>
+    public object Logprobs() => LogprobsOf(Words(Text));
+
+    public static object LogprobsOf(params IEnumerable<string> tokens) => new
+    {
+        content = tokens.Select(token => new { token, logprob = -0.5, bytes = System.Text.Encoding.UTF8.GetBytes(token).Select(value => (int)value), top_logprobs = Array.Empty<object>() }),
+    };
 
     /// <summary>The deltas of a stream: words, then the calls in two pieces each.</summary>
     public IEnumerable<object> Deltas(string callPrefix)

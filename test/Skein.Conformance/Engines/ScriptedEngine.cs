@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
@@ -54,6 +55,7 @@ internal sealed class ScriptedEngine : IAsyncDisposable
         engine._app.UseRouting();
         engine._app.MapGet("/v1/models", () => Results.Text($$"""{"data":[{"id":"{{Model}}","max_model_len":200000}]}""", "application/json"));
         engine._app.MapPost("/v1/chat/completions", engine.ChatAsync);
+        engine._app.MapPost("/v1/embeddings", EmbedAsync);
         await engine._app.StartAsync();
         engine.Url = new Uri(engine._app.Urls.First());
         return engine;
@@ -81,14 +83,21 @@ internal sealed class ScriptedEngine : IAsyncDisposable
         var isClients = Marks.Any(call.Mentions);
         if (isClients)
             _asked.Enqueue(call);
-        var reply = isClients ? _script(call) : new Reply("one two three four");
+        var reply = (isClients ? _script(call) : new Reply("one two three four")).CutAt(call.Stop);
         var prefix = $"call_{call.Messages.Length}";
         var reason = reply.Calls.Count > 0 ? "tool_calls" : "stop";
         var usage = new { prompt_tokens = 11, completion_tokens = 7, total_tokens = 18 };
         if (!call.Stream)
         {
             await http.Response.WriteAsJsonAsync(
-                new { id = "x", @object = "chat.completion", model = Model, choices = new[] { new { index = 0, message = reply.Message(prefix), finish_reason = reason } }, usage },
+                new
+                {
+                    id = "x", @object = "chat.completion", model = Model, usage,
+                    choices = Enumerable.Range(0, call.Choices).Select(index => new
+                    {
+                        index, message = reply.Message(prefix), finish_reason = reason, logprobs = call.Logprobs ? reply.Logprobs() : null,
+                    }),
+                },
                 WithoutNulls, http.RequestAborted);
             return;
         }
@@ -107,12 +116,35 @@ internal sealed class ScriptedEngine : IAsyncDisposable
                 await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
             }
 
-            await SendAsync(http, Chunk([new { index = 0, delta }]));
+            var logprobs = call.Logprobs && delta.GetType().GetProperty("content") is { } content ? Reply.LogprobsOf((string)content.GetValue(delta)!) : null;
+            for (var index = 0; index < call.Choices; index++)
+                await SendAsync(http, Chunk([new { index, delta, logprobs }]));
         }
 
-        await SendAsync(http, Chunk([new { index = 0, delta = new { }, finish_reason = reason }]));
+        for (var index = 0; index < call.Choices; index++)
+            await SendAsync(http, Chunk([new { index, delta = new { }, finish_reason = reason }]));
         await SendAsync(http, Chunk([], usage));
         await http.Response.WriteAsync("data: [DONE]\n\n", http.RequestAborted);
+    }
+
+    /// <summary>A vector of the length of each text, as numbers or base64.</summary>
+    private static async Task EmbedAsync(HttpContext http)
+    {
+        var body = await JsonSerializer.DeserializeAsync<JsonElement>(http.Request.Body, cancellationToken: http.RequestAborted);
+        var input = body.GetProperty("input");
+        string[] texts = input.ValueKind == JsonValueKind.String ? [input.GetString()!] : [.. input.EnumerateArray().Select(text => text.GetString()!)];
+        var isPacked = body.TryGetProperty("encoding_format", out var format) && format.GetString() == "base64";
+        await http.Response.WriteAsJsonAsync(
+            new
+            {
+                @object = "list", model = Model, usage = new { prompt_tokens = 3, total_tokens = 3 },
+                data = texts.Select((text, index) => new
+                {
+                    @object = "embedding", index,
+                    embedding = isPacked ? (object)Convert.ToBase64String(MemoryMarshal.AsBytes<float>((float[])[text.Length, 0.5f])) : new[] { text.Length, 0.5f },
+                }),
+            },
+            http.RequestAborted);
     }
 
     private static object Chunk(object[] choices, object? usage = null) =>

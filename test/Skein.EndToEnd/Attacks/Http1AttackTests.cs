@@ -122,7 +122,7 @@ public sealed class Http1AttackTests(AttackedGateway gateway)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(Body, Encoding.UTF8, "application/json") };
             // A prefix of the right one must not look better than any other.
-            request.Headers.TryAddWithoutValidation("authorization", i % 2 == 0 ? $"Bearer {gateway.Secret[..^1]}{i}" : $"Bearer {i}");
+            request.Headers.TryAddWithoutValidation("authorization", i % 2 == 0 ? $"Bearer {gateway.Secret[..^1]}-{i}" : $"Bearer {i}");
             using var response = await http.SendAsync(request);
             answers.Add($"{(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
         }

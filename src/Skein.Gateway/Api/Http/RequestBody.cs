@@ -137,32 +137,20 @@ internal static class RequestBody
     private static async Task<ReadOnlyMemory<byte>> ReadAsync(
         PipeReader body, long? length, int maxBytes, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
     {
-        var first = (int)Math.Min(length ?? DefaultInitialBytes, MaxInitialBytes);
-        share.GrowTo(first);
-        var bytes = new byte[first];
-        var used = 0;
+        using var bytes = new BodyBuffer((int)Math.Min(length ?? DefaultInitialBytes, MaxInitialBytes), maxBytes, share);
         while (true)
         {
             var read = await ReadSomeAsync(body, cancellationToken);
             var arrived = read.Buffer;
-            if (arrived.Length > maxBytes - used)
+            if (arrived.Length > maxBytes - bytes.Length)
             {
                 body.AdvanceTo(arrived.End);
                 throw TooLarge($"more than {maxBytes} bytes", maxBytes);
             }
-
-            var needed = used + (int)arrived.Length;
-            if (needed > bytes.Length)
-            {
-                var grown = (int)Math.Min(Math.Max(needed, 2L * bytes.Length), maxBytes);
-                share.GrowTo(grown);
-                Array.Resize(ref bytes, grown);
-            }
-            arrived.CopyTo(bytes.AsSpan(used));
-            used = needed;
+            bytes.Append(arrived);
             body.AdvanceTo(arrived.End);
             if (read.IsCompleted)
-                return bytes.AsMemory(0, used);
+                return bytes.ToMemory();
         }
     }
 

@@ -47,6 +47,13 @@ internal sealed class RequestMemoryBudget
             _held = bytes;
         }
 
+        /// <summary>Returns what is above a size, once that size is final.</summary>
+        public void ShrinkTo(long bytes)
+        {
+            Interlocked.Add(ref budget._bytes, bytes - _held);
+            _held = bytes;
+        }
+
         public void Dispose()
         {
             Interlocked.Add(ref budget._bytes, -_held);
