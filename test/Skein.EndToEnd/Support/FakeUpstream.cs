@@ -3,7 +3,9 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
+using Skein.Load.Chaos.Network;
 
 namespace Skein.EndToEnd.Support;
 
@@ -41,11 +43,17 @@ internal sealed class FakeUpstream : IAsyncDisposable
     /// <summary>Starts one.</summary>
     /// <param name="fuse">Kills it in the middle of a stream.</param>
     /// <param name="port">0: a free one.</param>
-    public static async Task<FakeUpstream> StartAsync(Fuse fuse, int port = 0)
+    /// <param name="network">Where it listens; null: the network of this process.</param>
+    public static async Task<FakeUpstream> StartAsync(Fuse fuse, int port = 0, NetworkNamespace? network = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRouting();
         builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
+        if (network is not null)
+        {
+            builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endpoint =>
+                network.RunAsync(() => SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint)).GetAwaiter().GetResult());
+        }
         var server = new FakeUpstream(builder.Build(), fuse);
         server._app.Use(async (http, next) =>
         {
