@@ -96,8 +96,10 @@ public static partial class EngineCheck
                 }
 
                 var isShown = kind.WantsCalls ? whole.HasOtherDeltas : whole.Reasoning.Length > 0;
-                return new Outcome(tier, DifferenceOf(whole, again, cut) is not { } what ? null
-                    : cut is null ? $"made again it is another answer: {what} differs" : $"after {cut.Value.Journal.NextIndex} tokens it goes on otherwise: {what} differs", isShown);
+                var difference = DifferenceOf(whole, again, cut) is not { } what ? null
+                    : cut is null ? $"made again it is another answer: {what} differs"
+                    : $"after {cut.Value.Journal.NextIndex} tokens it goes on otherwise: {what} differs";
+                return new Outcome(tier, difference, isShown);
             }
             catch (FaultException exception)
             {
@@ -113,19 +115,21 @@ public static partial class EngineCheck
                 : WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas) ? "a tool call"
                 : again.Reason != whole.Reason ? "the finish reason"
                 : whole.Tier > ResumeTier.Text && !again.Logprobs.SequenceEqual(whole.Logprobs.Skip((int)(cut?.Journal.NextIndex ?? 0))) ? "a log probability"
-                : isUsageTold && (again.Usage?.PromptTokens, again.Usage?.CompletionTokens) != (whole.Usage?.PromptTokens, whole.Usage?.CompletionTokens) ? "the usage"
+                : isUsageTold && CountsOf(again) != CountsOf(whole) ? "the usage"
                 : null;
         }
 
         private async Task<RecordedAnswer> ReadAsync(GenerateRequest asked) =>
             await RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
 
+        private static (uint? Prompt, uint? Answer) CountsOf(RecordedAnswer answer) => (answer.Usage?.PromptTokens, answer.Usage?.CompletionTokens);
+
         // Some characters behind the middle; null if they are cut, or the answer is too short.
         private static string? StopIn(RecordedAnswer answer)
         {
             var text = Encoding.UTF8.GetString(answer.Content);
             var at = text.Length * 2 / 3;
-            return text.Length >= at + StopCharacters && text.Substring(at, StopCharacters) is var stop && stop.All(character => character is > ' ' and <= '~' or ' ')
+            return text.Length >= at + StopCharacters && text.Substring(at, StopCharacters) is var stop && stop.All(character => character is >= ' ' and <= '~')
                 ? stop
                 : null;
         }
