@@ -68,7 +68,8 @@ internal static class EnginesCommand
             rows.Add(row);
         return new CheckedServer(
             options.BaseUrl.ToString(), engine.Kind, model.Name, model.ResumeTier.ToWireName() ?? "", model.ResumeReason,
-            [.. rows.Select(row => new CheckedRequest(row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken))]);
+            [.. rows.Select(row => new CheckedRequest(
+                row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken))]);
     }
 
     /// <summary>
@@ -109,7 +110,8 @@ internal static class EnginesCommand
         new[]
         {
             row.Broken ? "NOT EXACT" : "", row.Reason, row.WhyNotExact,
-            row.Shown is not { } shown || row.Tier.Length == 0 ? "" : $"{shown} of {row.Answers} {(row.Request.Contains("tools", StringComparison.Ordinal) ? "call" : "reason")}",
+            row.Shown is not { } shown || row.Tier.Length == 0 ? ""
+                : $"{shown} of {row.Answers} {(row.Request.Contains("tools", StringComparison.Ordinal) ? "call" : "reason")}",
         }.Where(part => part.Length > 0));
 
     private sealed record CheckedServer(string Url, string Kind, string Model, string Tier, string Reason, IReadOnlyList<CheckedRequest> Requests);

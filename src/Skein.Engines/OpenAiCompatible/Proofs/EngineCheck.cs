@@ -96,8 +96,10 @@ public static partial class EngineCheck
                 }
 
                 var isShown = kind.WantsCalls ? whole.HasOtherDeltas : whole.Reasoning.Length > 0;
-                return new Outcome(tier, DifferenceOf(whole, again, cut) is not { } what ? null
-                    : cut is null ? $"made again it is another answer: {what} differs" : $"after {cut.Value.Journal.NextIndex} tokens it goes on otherwise: {what} differs", isShown);
+                var difference = DifferenceOf(whole, again, cut) is not { } what ? null
+                    : cut is null ? $"made again it is another answer: {what} differs"
+                    : $"after {cut.Value.Journal.NextIndex} tokens it goes on otherwise: {what} differs";
+                return new Outcome(tier, difference, isShown);
             }
             catch (FaultException exception)
             {
@@ -108,14 +110,17 @@ public static partial class EngineCheck
         private static string? DifferenceOf(RecordedAnswer whole, RecordedAnswer again, (Resume Journal, int Said)? cut)
         {
             // A server that continues a text does not count the whole answer: there is no usage then.
-            var isUsageTold = cut is null || whole.Tier > ResumeTier.Text || again.Usage is not null;
+            var isUsageTold = whole.Usage is not null && (cut is null || whole.Tier > ResumeTier.Text || again.Usage is not null);
+            var logprobs = whole.Tier > ResumeTier.Text ? whole.Logprobs.Skip((int)(cut?.Journal.NextIndex ?? 0)) : again.Logprobs;
             return !again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) ? "the text"
                 : WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas) ? "a tool call"
                 : again.Reason != whole.Reason ? "the finish reason"
-                : whole.Tier > ResumeTier.Text && !again.Logprobs.SequenceEqual(whole.Logprobs.Skip((int)(cut?.Journal.NextIndex ?? 0))) ? "a log probability"
-                : isUsageTold && (again.Usage?.PromptTokens, again.Usage?.CompletionTokens) != (whole.Usage?.PromptTokens, whole.Usage?.CompletionTokens) ? "the usage"
+                : !again.Logprobs.SequenceEqual(logprobs) ? "a log probability"
+                : isUsageTold && CountsOf(again.Usage) != CountsOf(whole.Usage) ? "the usage"
                 : null;
         }
+
+        private static (uint? Prompt, uint? Answer) CountsOf(Usage? usage) => (usage?.PromptTokens, usage?.CompletionTokens);
 
         private async Task<RecordedAnswer> ReadAsync(GenerateRequest asked) =>
             await RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
@@ -125,9 +130,11 @@ public static partial class EngineCheck
         {
             var text = Encoding.UTF8.GetString(answer.Content);
             var at = text.Length * 2 / 3;
-            return text.Length >= at + StopCharacters && text.Substring(at, StopCharacters) is var stop && stop.All(character => character is > ' ' and <= '~' or ' ')
-                ? stop
-                : null;
+            if (text.Length < at + StopCharacters)
+                return null;
+
+            var stop = text.Substring(at, StopCharacters);
+            return stop.All(character => character is >= ' ' and <= '~') ? stop : null;
         }
 
         // Servers draw the ids of calls at random.
