@@ -6,14 +6,20 @@ using Skein.Routing.Fleet;
 
 namespace Skein.RoutingBench;
 
-/// <summary>Cost of one pick as admission makes it: gathering the candidates, and the policy.</summary>
+/// <summary>
+/// Cost of one pick as admission makes it: gathering the candidates, and the policy. The requests are those of conversations, half of them with a session key:
+/// their prompts have eight prefixes, of which all share the first.
+/// </summary>
 [MemoryDiagnoser]
 [MinColumn]
 public class PickBenchmark
 {
+    private const int Prefixes = 8;
+
+    private readonly AdmissionRequest[] _requests = [.. Enumerable.Range(0, 4096).Select(NewRequest)];
     private Replica[] _serving = [];
-    private AdmissionRequest _request = null!;
     private ReplicaPicker _picker = null!;
+    private int _next;
 
     public static IEnumerable<string> Policies => BalancingPolicies.BuiltIn.Select(policy => policy.Name);
 
@@ -28,13 +34,23 @@ public class PickBenchmark
     {
         // Half of them with load of their own, half with load of others: both parts of the estimate are used.
         _serving = [.. Enumerable.Range(0, Replicas).Select(NewReplica)];
-        var traits = new RequestTraits { PrefixHashes = Enumerable.Range(1, 8).Select(i => SeededRandomSource.Mix((ulong)i)).ToArray() };
-        _request = new AdmissionRequest("m", new Arrival(0, 1, 0), Displaced: false, WaitingSince: null, Fingerprint: "", Excluded: []) { Traits = traits };
         _picker = new ReplicaPicker(new BalancingPolicies(BalancingPolicies.BuiltIn).Get(Policy).ForModel(), new SeededRandomSource(1));
     }
 
     [Benchmark]
-    public object? Pick() => _picker.Pick(_serving, _request, TimeSpan.FromMilliseconds(100));
+    public object? Pick() => _picker.Pick(_serving, _requests[_next++ & (_requests.Length - 1)], TimeSpan.FromMilliseconds(100));
+
+    private static AdmissionRequest NewRequest(int index)
+    {
+        var conversation = SeededRandomSource.Mix((ulong)index);
+        var prefixes = new ulong[Prefixes];
+        for (var i = 0; i < Prefixes; i++)
+            prefixes[i] = i == 0 ? 1 : SeededRandomSource.Mix(conversation + (ulong)i);
+        return new AdmissionRequest("m", new Arrival(0, index, 0), Displaced: false, WaitingSince: null, Fingerprint: "", Excluded: [])
+        {
+            Traits = new RequestTraits { PrefixHashes = prefixes, SessionKey = index % 2 == 0 ? "" : $"conversation-{index}" },
+        };
+    }
 
     private static Replica NewReplica(int index)
     {

@@ -39,8 +39,29 @@ public class DrainPublisherTests
         Assert.Equal(["m"], group.Published[^1].Models);
     }
 
-    /// <summary>Both flags take 4 bytes and the slots up to 3: metadata of 506 bytes has no room for all of them.</summary>
+    /// <summary>A use that wavers around a step is published once.</summary>
+    [Fact]
+    public void KvCacheFills_GroupIsToldInStepsAtMostOnceASecond()
+    {
+        var group = new Group();
+        var replica = new Drainable();
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        using var publisher = new DrainPublisher(group, new MemberMetadata { Role = "replica" }, replica);
+        using var pressure = new KvPressurePublisher(publisher, replica, time);
+
+        foreach (var permille in new uint[] { 0, 100, 124, 126, 120, 126, 70, 60, 880, 999, 1000, 990, 930 })
+        {
+            replica.KvUsedPermille = permille;
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal([1u, 0u, 7u, 8u, 7u], group.Published.Select(told => told.KvEighths));
+    }
+
+    /// <summary>Both flags take 4 bytes, the slots up to 3 and the KV cache 3: metadata of 503 bytes has no room for all of them.</summary>
     [Theory]
+    [InlineData(502)]
+    [InlineData(503)]
     [InlineData(505)]
     [InlineData(506)]
     [InlineData(508)]
@@ -62,7 +83,7 @@ public class DrainPublisherTests
 
         Assert.Equal([(true, false), (true, true)], group.Published.Select(published => (published.Draining, published.HandOver)));
         Assert.All(group.Published, published => Assert.InRange(published.CalculateSize(), 1, MembershipOptions.MaxMetadataBytes));
-        Assert.Equal(size <= 505 ? 1 : 0, metadata.Models.Count);
+        Assert.Equal(size <= 502 ? 1 : 0, metadata.Models.Count);
     }
 
     private sealed class Drainable : IReplicaControl
@@ -97,7 +118,9 @@ public class DrainPublisherTests
 
         public void SetGeneration(ulong generation) => throw new NotSupportedException();
 
-        public LoadReport Report() => throw new NotSupportedException();
+        public uint KvUsedPermille { get; set; }
+
+        public LoadReport Report() => new() { KvUsedPermille = KvUsedPermille };
     }
 
     private sealed class Group : StubMembership

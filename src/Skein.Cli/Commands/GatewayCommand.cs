@@ -30,6 +30,9 @@ internal static class GatewayCommand
         "queue-prompt-tokens", "Maximum prompt tokens of all queued requests of a model, estimated from bytes [default: 16777216]",
         (int)Defaults.QueuePromptTokens, 1, int.MaxValue).Live();
 
+    private static readonly Setting<bool> MeasuredWeights = Setting.Flag(
+        "measured-weights", "Weigh replicas of the same models by their measured speed instead of their configured weights").Live();
+
     private static readonly Setting<bool> TenantFairness = Setting.Flag(
         "tenant-fairness", "Within a priority class, serve the tenant (by credentials) that was served the fewest tokens");
 
@@ -61,9 +64,9 @@ internal static class GatewayCommand
     /// <summary>All settings of a gateway.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
     [
-        Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
-        LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
-        .. TelemetrySettings.All, .. EndpointSettings.All,
+        Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, MeasuredWeights, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts,
+        ApiKeyPath, LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All,
+        .. UpstreamSettings.All, .. TelemetrySettings.All, .. EndpointSettings.All,
     ];
 
     public static Command Create() => CommandLine.Verb("gateway", "Run one gateway", Settings, RunAsync);
@@ -183,6 +186,7 @@ internal static class GatewayCommand
                 QueueTimeout = queueTimeout,
                 QueuePromptTokens = QueuePromptTokens.Read(sources),
                 TenantFairness = TenantFairness.Read(sources),
+                MeasuredWeights = MeasuredWeights.Read(sources),
                 NoReplicaTimeout = queueTimeout < Defaults.NoReplicaTimeout ? queueTimeout : Defaults.NoReplicaTimeout,
                 Policy = Policy.Read(sources),
                 ModelPolicies = ModelPolicies.Read(sources)

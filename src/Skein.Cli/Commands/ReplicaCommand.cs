@@ -67,6 +67,7 @@ internal static class ReplicaCommand
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var load = MemberRun.PublishLoad(membership, replica.Control);
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
+        using var pressure = new KvPressurePublisher(drain, replica.Control, TimeProvider.System);
         replica.DescriptionChanged += changed => drain.Update(published =>
         {
             DescribeModels(published, changed);

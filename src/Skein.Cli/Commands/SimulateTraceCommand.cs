@@ -37,6 +37,9 @@ internal static class SimulateTraceCommand
     private static readonly Setting<IReadOnlyList<string>> Weights = Numbers(
         "weights", "Balancing weights of the replicas [default: their speeds]", number => number is > 0 and <= 1000);
 
+    private static readonly Setting<bool> MeasuredWeights = Setting.Flag(
+        "measured-weights", "Gateways weigh replicas by their measured speed instead of --weights").Of(Verb);
+
     private static readonly Setting<double?> Load = Setting.OptionalReal(
         "load", "Demand relative to what all slots together can serve; scales the trace's times [default: the trace's own times]", 0.01, 100);
 
@@ -85,8 +88,8 @@ internal static class SimulateTraceCommand
     public static Command Create(Setting<ulong> seed) => CommandLine.Verb(
         "trace", "Replay a trace of requests on simulated replicas, and compare balancing policies",
         [
-            Policies, Replicas, Gateways, Slots, Speeds, Weights, Load, Limit, KvBlocks, SharedBlocks, StepMs, SequenceMs, PrefillRate, Chunk, Faults,
-            QueueLength, QueueTimeout, SloTtft, SloItl, Rate, Duration, Real, seed, CommandOutput.Json,
+            Policies, Replicas, Gateways, Slots, Speeds, Weights, MeasuredWeights, Load, Limit, KvBlocks, SharedBlocks, StepMs, SequenceMs, PrefillRate, Chunk,
+            Faults, QueueLength, QueueTimeout, SloTtft, SloItl, Rate, Duration, Real, seed, CommandOutput.Json,
         ],
         sources => RunAsync(sources, seed.Read(sources)), Trace);
 
@@ -134,6 +137,7 @@ internal static class SimulateTraceCommand
             Slots = slots.Count > 0 ? [.. slots.Select(text => (int)NumberOf(text))] : [Model.Slots],
             Speeds = speeds.Count > 0 ? [.. speeds.Select(NumberOf)] : [Model.Speed],
             Weights = [.. Weights.Read(sources).Select(NumberOf)],
+            MeasuredWeights = MeasuredWeights.Read(sources),
             Load = Load.Read(sources),
             SharedBlocks = SharedBlocks.Read(sources),
             Faults = [.. Faults.Read(sources).Select(text => LabFault.Parse(text)!)],

@@ -82,7 +82,7 @@ internal static class TraceReplayCommand
         string[] gateway =
         [
             "--http", "0", "--lame-duck", "0s", "--policy", policy, "--expected-replicas", Text(settings.Replicas),
-            "--queue-length", Text(settings.QueueLength),
+            .. settings.MeasuredWeights ? new[] { "--measured-weights" } : [], "--queue-length", Text(settings.QueueLength),
             "--queue-timeout", string.Create(CultureInfo.InvariantCulture, $"{settings.QueueTimeout.TotalMilliseconds:0}ms"), .. common,
         ];
         return

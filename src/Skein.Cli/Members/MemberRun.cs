@@ -87,6 +87,7 @@ internal static class MemberRun
         var drained = metadata.Clone();
         drained.Draining = drained.HandOver = true;
         drained.Slots = Math.Max(drained.Slots, MostAdaptiveSlots);
+        drained.KvEighths = KvPressurePublisher.Most;
         if (drained.CalculateSize() <= MembershipOptions.MaxMetadataBytes)
             return;
         metadata.Models.Clear();

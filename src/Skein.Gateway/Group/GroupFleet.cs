@@ -136,6 +136,7 @@ internal sealed class GroupFleet : IFleetSource
             // A hostile or broken member must not make the arithmetic of a pick invalid.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
+            KvUsed = Math.Min(metadata.KvEighths, 8) / 8.0,
             Kind = answer?.Kind ?? "",
             Tier = answer?.Tier ?? "",
             TierReason = answer?.TierReason ?? "",

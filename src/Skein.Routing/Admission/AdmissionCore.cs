@@ -14,14 +14,15 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 {
     private const int MostModels = 4096;
 
-    private readonly SortedDictionary<string, ModelQueue> _queues = new(StringComparer.Ordinal);
+    private readonly WaitingLines _lines = new();
+    private readonly SharesByReplica _shares = new();
     private readonly Dictionary<string, TenantCounters> _tenants = new(StringComparer.Ordinal);
     private readonly QueueRefusals _refusals = new(options);
     private readonly PolicySelection _policies = new(policy, random);
+    private readonly MeasuredWeights _weights = new();
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
     private long _turns;
-    private int _pausing;
     private bool _isSuspectRunning;
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
@@ -30,26 +31,30 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public AdmissionOptions Options
     {
         get => _refusals.Options;
-        set => _refusals.Options = value;
+        set
+        {
+            _refusals.Options = value;
+            if (!value.MeasuredWeights)
+                MeasuredWeights.Clear(Fleet);
+        }
     }
 
-    public int Waiting { get; private set; }
+    public int Waiting => _lines.Count;
 
     public PolicySelection Policies => _policies;
 
     /// <summary>Reserves a slot; null if none is free: then <see cref="Enqueue"/> lets the request wait.</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now)
     {
-        var slot = Reserve(request, now);
-        if (slot is not null && request.Traits.IsRetry && !request.Displaced && request.WaitingSince is null)
-            _refusals.Estimators.Of(request.Model).Returned(now);
-        return slot;
-    }
-
-    private Reservation? Reserve(AdmissionRequest request, TimeSpan now)
-    {
         if (Pick(request, now, isUsed: true) is not { } replica)
             return null;
+        if (request.Traits.IsRetry && !request.Displaced && request.WaitingSince is null)
+            _refusals.Estimators.Of(request.Model).Returned(now);
+        return Reserve(replica, request, now);
+    }
+
+    private Reservation Reserve(Replica replica, AdmissionRequest request, TimeSpan now)
+    {
         replica.LastTurn = ++_turns;
         _isSuspectRunning |= request.IsSuspect;
         _refusals.Estimators.Of(request.Model).Leased(now);
@@ -72,49 +77,26 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         QueueRefusals.RequireServable(request.Model, Fleet);
         if (!request.Displaced && request.WaitingSince is null)
-            _refusals.RequireRoom(request, QueueOf(request.Model), Fleet, now);
+            _refusals.RequireRoom(request, _lines.Of(request.Model), Fleet, now);
         var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
-        if (!_queues.TryGetValue(request.Model, out var queue))
-            _queues[request.Model] = queue = new ModelQueue(CountersOf(request.Model));
-        queue.Add(waiter);
-        Waiting++;
-        _pausing += waiter.IsPausing ? 1 : 0;
+        _lines.Add(waiter, CountersOf(request.Model));
         return waiter;
     }
 
     /// <returns>False when it was served or removed before.</returns>
-    public bool Remove(Waiter waiter)
-    {
-        if (!_queues.TryGetValue(waiter.Request.Model, out var queue) || !queue.Remove(waiter))
-            return false;
-        Removed(waiter, queue);
-        return true;
-    }
+    public bool Remove(Waiter waiter) => _lines.Remove(waiter);
 
-    /// <summary>Hands free slots to the oldest waiters that can use them: each is added to <paramref name="grants"/>.</summary>
+    /// <summary>Hands free slots to the waiters whose turn it is: each is added to <paramref name="grants"/>.</summary>
     public void Dispatch(TimeSpan now, List<(Waiter Waiter, Reservation Slot)> grants)
     {
-        while (Waiting > 0)
+        while (Waiting > 0 && _lines.Next(model => UsableBy(model, now)) is { } next)
         {
-            Waiter? oldest = null;
-            foreach ((var model, var queue) in _queues)
-            {
-                var free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
-                if (free == FreeFor.None)
-                    continue;
-                var candidate = queue.First(
-                    waiter => (free == FreeFor.Any || waiter.Request.Displaced) && Pick(waiter.Request, now, isUsed: false) is not null);
-                if (candidate is not null && (oldest is null || Waiter.ByArrival.Compare(candidate, oldest) < 0))
-                    oldest = candidate;
-            }
-            if (oldest is null)
-                return;
-            var served = _queues[oldest.Request.Model];
-            served.Serve(oldest);
-            Removed(oldest, served);
-            _refusals.Estimators.Of(oldest.Request.Model).Granted(now, isLast: served.Count == 0);
-            grants.Add((oldest, Reserve(oldest.Request, now)!.Value));
+            var model = next.Request.Model;
+            var replica = Pick(next.Request, now, isUsed: true)!;
+            _lines.Serve(next, _shares.Of(replica));
+            _refusals.Estimators.Of(model).Granted(now, isLast: _lines.Of(model) is null);
+            grants.Add((next, Reserve(replica, next.Request, now)));
         }
     }
 
@@ -122,9 +104,10 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public void Update(FleetSnapshot fleet, TimeSpan now, List<Waiter> moved)
     {
         Fleet = fleet;
+        _shares.Update(fleet.Replicas);
         StartRamps(now);
         _ejections.SpareTheNeeded(fleet, now);
-        foreach (var waiter in _queues.Values.SelectMany(queue => queue.All))
+        foreach (var waiter in _lines.All)
         {
             var before = (waiter.UnservableSince, waiter.IsHopeless);
             NoteServable(waiter, now);
@@ -157,6 +140,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         {
             case null:
                 _refusals.Estimators.Observe(replica.Description.Models, held);
+                if (Options.MeasuredWeights)
+                    _weights.Ended(replica, Fleet, now);
                 break;
             case Fault.NoSlot or Fault.Draining:
                 replica.Refused(now);
@@ -181,13 +166,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return waiter.UnservableSince + Options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
-    public FaultException Expired(Waiter waiter, TimeSpan now) => _refusals.Expired(waiter, QueueOf(waiter.Request.Model), Fleet, now);
+    public FaultException Expired(Waiter waiter, TimeSpan now) => _refusals.Expired(waiter, _lines.Of(waiter.Request.Model), Fleet, now);
 
     /// <summary>When a caller may retry that was refused because of the gateway's own bounds: slots become free as its leases end.</summary>
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _refusals.Estimators.OfGateway.TakePlace(0, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
-    public bool NeedsTick(TimeSpan now) => _pausing > 0 || _queues.Keys.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
+    public bool NeedsTick(TimeSpan now) => _lines.Pausing > 0 || _lines.Models.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
 
     /// <summary>Applies a replica's load report from a stream; <see cref="Dispatch"/> must follow.</summary>
     public void Report(Replica replica, LoadReport report, TimeSpan now)
@@ -219,50 +204,33 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public long Refusals(QueueRefusal reason) => _refusals.Count(reason);
 
-    public QueueVitals ReadVitals()
-    {
-        var byPriority = new Dictionary<int, int>();
-        var models = new List<QueueLoad>(_queues.Count);
-        var unknown = default(QueueLoad) with { Model = "" };
-        foreach ((var model, var queue) in _queues)
-        {
-            var load = new QueueLoad(model, queue.Count, queue.PromptTokens, CountersOf(model)?.WaitingTenants ?? 0);
-            if (Fleet.KnownModels.Contains(model))
-            {
-                models.Add(load);
-            }
-            else
-            {
-                unknown = new QueueLoad(
-                    "", unknown.Waiters + load.Waiters, unknown.PromptTokens + load.PromptTokens, unknown.Tenants + load.Tenants);
-            }
-            foreach ((var priority, var waiters) in queue.ByPriority)
-                byPriority[priority] = byPriority.GetValueOrDefault(priority) + waiters;
-        }
-        if (unknown.Waiters > 0)
-            models.Add(unknown);
-        return new QueueVitals(models, byPriority);
-    }
+    public QueueVitals ReadVitals() => _lines.ReadVitals(Fleet.KnownModels);
 
     /// <summary>A waiter leaves because of its own deadline.</summary>
     /// <returns>When its caller may retry.</returns>
-    public TimeSpan PastDeadline(string model, TimeSpan now) => _refusals.PastDeadline(model, QueueOf(model), Fleet, now);
+    public TimeSpan PastDeadline(string model, TimeSpan now) => _refusals.PastDeadline(model, _lines.Of(model), Fleet, now);
 
-    public int WaitingFor(string model) => QueueOf(model)?.Count ?? 0;
+    public int WaitingFor(string model) => _lines.Of(model)?.Count ?? 0;
 
     /// <summary>When the next waiter for a slot of this replica began to wait; null if there is none.</summary>
     private TimeSpan? NextSince(Replica replica)
     {
-        Waiter? next = null;
-        foreach ((var model, var queue) in _queues)
-        {
-            if (!Fleet.Serving(model).Contains(replica))
-                continue;
-            var candidate = queue.First(waiter => waiter.Request.Accepts(replica));
-            if (candidate is not null && (next is null || Waiter.ByArrival.Compare(candidate, next) < 0))
-                next = candidate;
-        }
+        if (Waiting == 0)
+            return null;
+        var shares = _shares.Of(replica);
+        var next = _lines.Next(model => Fleet.Serving(model).Contains(replica) ? waiter => waiter.Request.Accepts(replica) ? shares : null : null);
         return next?.Since;
+    }
+
+    /// <summary>Tells which waiters of a model could use a free slot, and the shares of that slot; null: none could.</summary>
+    private Func<Waiter, ClassShares?>? UsableBy(string model, TimeSpan now)
+    {
+        var free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
+        if (free == FreeFor.None)
+            return null;
+        return waiter => (free == FreeFor.Any || waiter.Request.Displaced) && Pick(waiter.Request, now, isUsed: false) is { } replica
+            ? _shares.Of(replica)
+            : null;
     }
 
     private Replica? Pick(AdmissionRequest request, TimeSpan now, bool isUsed)
@@ -295,16 +263,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
                 replica.SlowStart.Begin(now);
             replica.WasReachable = replica.Reachable;
         }
-    }
-
-    private ModelQueue? QueueOf(string model) => _queues.GetValueOrDefault(model);
-
-    private void Removed(Waiter waiter, ModelQueue from)
-    {
-        if (from.Count == 0)
-            _queues.Remove(waiter.Request.Model);
-        Waiting--;
-        _pausing -= waiter.IsPausing ? 1 : 0;
     }
 
     private TenantCounters? CountersOf(string model)

@@ -14,6 +14,11 @@ public sealed record AdmissionOptions
     /// <summary>Within a priority class, serve the tenant that was served the fewest tokens. Default false: in order of arrival.</summary>
     public bool TenantFairness { get; init; }
 
+    /// <summary>
+    /// Weigh replicas that serve the same models by their measured speed instead of their configured weights. Default false.
+    /// </summary>
+    public bool MeasuredWeights { get; init; }
+
     /// <summary>Longest wait for a slot. Default 60 s, range above 0 to 1 h.</summary>
     public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(60);
 

@@ -5,12 +5,6 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>A replica's beacon, the same for all gateways: it does not say how much of the load each gateway caused.</summary>
-/// <param name="Replica">The generation that sent it.</param>
-/// <param name="Running">Slots in use there, by any gateway. Negative counts as 0.</param>
-/// <param name="ReceivedAt">When it arrived, as a timestamp of the queue's <see cref="TimeProvider"/>.</param>
-public readonly record struct RunningReport(Replica Replica, int Running, long ReceivedAt);
-
 /// <summary>
 /// The only way to a replica: waits for a slot and returns it leased. Strict arrival order per model and priority class; a waiter is
 /// overtaken only for a slot it cannot use. Thread-safe.
@@ -24,7 +18,7 @@ public sealed partial class AdmissionQueue : IDisposable
     private readonly BalancingPolicies _policies;
     private readonly FleetTracker _fleet;
     private readonly TimeProvider _time;
-    private readonly ILogger _logger;
+    private readonly BreakerLog _breakers;
     private readonly long _origin;
     private readonly ITimer _tick;
     private bool _tickArmed;
@@ -37,7 +31,7 @@ public sealed partial class AdmissionQueue : IDisposable
         AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random,
         ILogger<AdmissionQueue>? logger = null)
     {
-        _logger = logger ?? NullLogger<AdmissionQueue>.Instance;
+        _breakers = new BreakerLog(logger ?? NullLogger<AdmissionQueue>.Instance);
         options.Validate();
         _policies = policies;
         _core = new AdmissionCore(options, fleet.Health, policies.Get(options.Policy), random);
@@ -115,50 +109,6 @@ public sealed partial class AdmissionQueue : IDisposable
         Change(_ => replica.Offer());
         lock (_gate)
             return _core.EndOffer(replica, Now);
-    }
-
-    /// <summary>Name of the balancing policy of a model.</summary>
-    public string PolicyOf(string model)
-    {
-        lock (_gate)
-            return _core.Policies.PolicyOf(model).Name;
-    }
-
-    /// <summary>Changes the balancing policy of later picks. Requests that wait or run are not affected.</summary>
-    /// <param name="policy">Its name.</param>
-    /// <param name="model">A model that the fleet knows; null: all models without a policy of their own.</param>
-    /// <exception cref="ArgumentException">The policy is unknown.</exception>
-    public void SetPolicy(string policy, string? model = null)
-    {
-        var next = _policies.Get(policy);
-        lock (_gate)
-            _core.Policies.Set(next, model);
-    }
-
-    /// <summary>
-    /// Uses other bounds and policies from now on. Requests that wait or run are not affected; policies that were set at run time stay unless the options name
-    /// others than before. <see cref="AdmissionOptions.TenantFairness"/> stays as it is.
-    /// </summary>
-    /// <exception cref="ArgumentException">An option is out of its range, or a policy is unknown. Nothing has changed.</exception>
-    public void Use(AdmissionOptions options)
-    {
-        options.Validate();
-        var policy = _policies.Get(options.Policy);
-        var ofModels = options.ModelPolicies.ToDictionary(named => named.Key, named => _policies.Get(named.Value), StringComparer.Ordinal);
-        lock (_gate)
-        {
-            var before = _core.Options;
-            _core.Options = options with { TenantFairness = before.TenantFairness };
-            if (before.Policy != options.Policy || !before.ModelPolicies.ToHashSet().SetEquals(options.ModelPolicies))
-                _core.Policies.Reset(policy, ofModels);
-        }
-    }
-
-    /// <summary>Whether picks for the model use the hashes of prompts' prefixes.</summary>
-    internal bool UsesPrefixes(string model)
-    {
-        lock (_gate)
-            return _core.Policies.PolicyOf(model).UsesPrefixes;
     }
 
     public int WaitingFor(string model)
@@ -293,7 +243,7 @@ public sealed partial class AdmissionQueue : IDisposable
             breakers = _core.TakeBreakerChanges();
         }
         foreach (var breaker in breakers)
-            LogChange(breaker);
+            _breakers.Changed(breaker);
         foreach ((var waiter, var slot) in grants)
         {
             waiter.Timer?.Dispose();
@@ -336,26 +286,4 @@ public sealed partial class AdmissionQueue : IDisposable
     }
 
     private static TimeSpan Later(TimeSpan due) => due > TimeSpan.Zero ? due : TimeSpan.Zero;
-
-    private void LogChange(BreakerChange change)
-    {
-        if (change.Reason is { } reason)
-            Log.Ejected(_logger, change.Replica, reason.ToWireName());
-        else if (change.IsSpared)
-            Log.Spared(_logger, change.Replica);
-        else
-            Log.Recovered(_logger, change.Replica);
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(3220, LogLevel.Warning, "{Replica} fails ({Reason}): it gets only trial requests until two in a row succeed")]
-        public static partial void Ejected(ILogger logger, ReplicaId replica, string reason);
-
-        [LoggerMessage(3221, LogLevel.Information, "{Replica} succeeds again")]
-        public static partial void Recovered(ILogger logger, ReplicaId replica);
-
-        [LoggerMessage(3222, LogLevel.Debug, "{Replica} gets requests again although it failed: too few other replicas are left")]
-        public static partial void Spared(ILogger logger, ReplicaId replica);
-    }
 }

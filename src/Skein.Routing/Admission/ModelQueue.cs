@@ -1,45 +1,33 @@
 namespace Skein.Routing.Admission;
 
 /// <summary>
-/// The waiters of one model. Classes of priority share slots by weight: a class gets a quarter of the slots of the next more urgent one, and at least one in
-/// 64, so that none starves. Within a class the order is that of arrival, or, with tenant fairness, that of <see cref="TenantQueues"/>. Adding and removing
-/// take logarithmic time. Used under the admission lock.
+/// The waiters of one model, by priority class: <see cref="ClassShares"/> decides between classes. Within a class the order is that of arrival, or, with tenant
+/// fairness, that of <see cref="TenantQueues"/>. Adding and removing take logarithmic time. Used under the admission lock.
 /// </summary>
 internal sealed class ModelQueue(TenantCounters? tenants)
 {
-    private const double ClassRatio = 4;
-    private const double MostTurns = 64;
-
-    private readonly SortedDictionary<int, PriorityClass> _classes = [];
-
-    /// <summary>Turns of all classes that were served, also of those that nobody waits in now.</summary>
-    private readonly Dictionary<int, double> _turns = [];
-
-    private double _time;
+    private readonly SortedDictionary<int, IWaiters> _classes = [];
 
     public int Count { get; private set; }
 
     /// <summary>Estimate of the prompt tokens of all waiters.</summary>
     public long PromptTokens { get; private set; }
 
-    /// <summary>Waiters by class.</summary>
-    public IEnumerable<(int Priority, int Waiters)> ByPriority => _classes.Select(its => (its.Key, its.Value.Waiters.Count));
+    /// <summary>How many tenants have waiters; 0 without tenant fairness.</summary>
+    public int Tenants => tenants?.WaitingTenants ?? 0;
+
+    /// <summary>The classes that have waiters, the most urgent one first.</summary>
+    public SortedDictionary<int, IWaiters> Classes => _classes;
 
     /// <summary>All waiters, in no particular order.</summary>
-    public IEnumerable<Waiter> All => _classes.Values.SelectMany(its => its.Waiters.All);
+    public IEnumerable<Waiter> All => _classes.Values.SelectMany(waiters => waiters.All);
 
     public void Add(Waiter waiter)
     {
         var priority = waiter.Request.Arrival.Priority;
-        if (!_classes.TryGetValue(priority, out var its))
-        {
-            // A class that comes back must neither catch up on the time when nobody of it waited, nor be served anew before its next turn.
-            _classes[priority] = its = new PriorityClass(tenants is null ? new ArrivalQueue() : new TenantQueues(tenants))
-            {
-                Turn = Math.Max(_time, _turns.GetValueOrDefault(priority)),
-            };
-        }
-        its.Waiters.Add(waiter);
+        if (!_classes.TryGetValue(priority, out var waiters))
+            _classes[priority] = waiters = tenants is null ? new ArrivalQueue() : new TenantQueues(tenants);
+        waiters.Add(waiter);
         Count++;
         PromptTokens += waiter.Request.Traits.PromptTokens;
     }
@@ -47,48 +35,13 @@ internal sealed class ModelQueue(TenantCounters? tenants)
     public bool Remove(Waiter waiter)
     {
         var priority = waiter.Request.Arrival.Priority;
-        if (!_classes.TryGetValue(priority, out var its) || !its.Waiters.Remove(waiter))
+        if (!_classes.TryGetValue(priority, out var waiters) || !waiters.Remove(waiter))
             return false;
-        if (its.Waiters.Count == 0)
+        if (waiters.Count == 0)
             _classes.Remove(priority);
         Count--;
         PromptTokens -= waiter.Request.Traits.PromptTokens;
         return true;
-    }
-
-    /// <summary>The first waiter in the order of service that meets a condition; null if none does.</summary>
-    public Waiter? First(Func<Waiter, bool> condition)
-    {
-        if (_classes.Count == 1)
-        {
-            foreach (var only in _classes.Values)
-                return only.Waiters.First(condition);
-        }
-        // Few classes have waiters at a time.
-        foreach (var its in _classes.Values.OrderBy(its => its.Turn))
-        {
-            if (its.Waiters.First(condition) is { } waiter)
-                return waiter;
-        }
-        return null;
-    }
-
-    /// <summary>A waiter gets a slot: it leaves, and its class and tenant have had their turn.</summary>
-    public void Serve(Waiter waiter)
-    {
-        var priority = waiter.Request.Arrival.Priority;
-        var its = _classes[priority];
-        _time = Math.Max(_time, its.Turn);
-        its.Turn = _turns[priority] = _time + Math.Min(Math.Pow(ClassRatio, priority - _classes.Keys.First()), MostTurns);
-        Remove(waiter);
-    }
-
-    private sealed class PriorityClass(IWaiters waiters)
-    {
-        public IWaiters Waiters => waiters;
-
-        /// <summary>Virtual time of its next turn: the lowest is served first. Equal ones in the order of priority.</summary>
-        public double Turn { get; set; }
     }
 }
 
@@ -107,9 +60,10 @@ internal interface IWaiters
 }
 
 /// <summary>Waiters in order of arrival.</summary>
-internal sealed class ArrivalQueue : IWaiters
+/// <param name="order">Null: <see cref="Waiter.ByArrival"/>.</param>
+internal sealed class ArrivalQueue(IComparer<Waiter>? order = null) : IWaiters
 {
-    private readonly SortedSet<Waiter> _waiters = new(Waiter.ByArrival);
+    private readonly SortedSet<Waiter> _waiters = new(order ?? Waiter.ByArrival);
 
     public int Count => _waiters.Count;
 

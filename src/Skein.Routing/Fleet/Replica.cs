@@ -32,6 +32,9 @@ public sealed class Replica
     /// <summary>Share of the KV cache, in thousandths, from which a server counts as loaded: soon it queues or preempts.</summary>
     private const uint FullCachePermille = 900;
 
+    /// <summary>Half of the steps in which gossip reports the KV cache.</summary>
+    private const double KvHalfStep = 1 / 16d;
+
     private static readonly double PerReportTick = 1.0 / ReportLifetime.Ticks;
     private static readonly double PerEngineReportTick = 1.0 / EngineReportLifetime.Ticks;
 
@@ -40,6 +43,8 @@ public sealed class Replica
 
     // Copies of the description's, and parts that most replicas never use: a pick looks at every replica, and each object costs a cache miss.
     private double _weight;
+    private double? _measuredWeight;
+    private SpeedEstimate? _speed;
     private int _ownSlots;
     private bool _isDraining;
     private bool _isSuspect;
@@ -52,7 +57,8 @@ public sealed class Replica
     private int _reportedSlots;
     private int _reportedLoad;
     private double _enginePressure;
-    private TimeSpan _engineReportedAt;
+    private double _gossipPressure;
+    private TimeSpan _engineReportedAt = -EngineReportLifetime;
     private TimeSpan _reportedAt;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -91,8 +97,22 @@ public sealed class Replica
         }
     }
 
-    /// <summary>Weight in its description.</summary>
+    /// <summary>That in its description, unless admission weighs replicas by their measured speed.</summary>
     public double Weight => _weight;
+
+    /// <summary>Replaces the weight in its description; null: that one counts.</summary>
+    internal double? MeasuredWeight
+    {
+        get => _measuredWeight;
+        set
+        {
+            _measuredWeight = value;
+            _weight = value ?? _description.Weight;
+        }
+    }
+
+    /// <summary>For weights by measured speed.</summary>
+    internal SpeedEstimate Speed => _speed ??= new SpeedEstimate();
 
     /// <summary>Concurrency limit: from the replica's newest load report, else from its description. At least 1.</summary>
     public int Slots => Volatile.Read(ref _reportedSlots) is > 0 and var reported ? reported : _ownSlots;
@@ -153,11 +173,16 @@ public sealed class Replica
     internal double ExternalLoad(TimeSpan now) => _reportedLoad == 0 ? 0 : _reportedLoad * Fading(now, _reportedAt, PerReportTick);
 
     /// <summary>
-    /// What the engine itself reports, in slots, decaying from the last report: its queue, and its KV cache once it is nearly full. It counts in the pick
-    /// only: it does not take slots away.
+    /// What the engine itself reports, in slots: its queue, and its KV cache once it is nearly full. As the last report on a stream ages, what gossip says of
+    /// the cache takes its place. It counts in the pick only: it does not take slots away.
     /// </summary>
-    internal double EnginePressure(TimeSpan now) =>
-        _enginePressure == 0 ? 0 : _enginePressure * Fading(now, _engineReportedAt, PerEngineReportTick);
+    internal double EnginePressure(TimeSpan now)
+    {
+        if (_enginePressure == 0 && _gossipPressure == 0)
+            return 0;
+        var share = Fading(now, _engineReportedAt, PerEngineReportTick);
+        return (share * _enginePressure) + ((1 - share) * _gossipPressure);
+    }
 
     /// <summary>Share of its weight that counts now.</summary>
     internal double WarmthAt(TimeSpan now) => _slowStart is null ? 1 : _slowStart.ShareAt(Slots, now);
@@ -234,8 +259,7 @@ public sealed class Replica
         // A hostile or broken replica must not make the arithmetic of a pick invalid.
         Volatile.Write(ref _reportedSlots, (int)Math.Min(report.Slots, MostSlots));
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        var cache = (Math.Clamp(report.KvUsedPermille, FullCachePermille, 1000) - FullCachePermille) / (1000d - FullCachePermille);
-        (_enginePressure, _engineReportedAt) = (Math.Min(report.Waiting, MostSlots) + (cache * Slots), now);
+        (_enginePressure, _engineReportedAt) = (Math.Min(report.Waiting, MostSlots) + CachePressure(report.KvUsedPermille), now);
         // An offer can overtake an earlier refusal. The report with that refusal then still says that the replica remembers this gateway, although
         // the declined offer has ended that.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
@@ -272,6 +296,13 @@ public sealed class Replica
 
     private static double Fading(TimeSpan now, TimeSpan since, double perTick) => Math.Max(0, 1 - (Math.Max(0, (now - since).Ticks) * perTick));
 
-    private void CopyDescription() =>
-        (_weight, _ownSlots, _isDraining, _isSuspect) = (_description.Weight, _description.Slots, _description.Draining, _description.Suspect);
+    private double CachePressure(double usedPermille) =>
+        (Math.Clamp(usedPermille, FullCachePermille, 1000) - FullCachePermille) / (1000d - FullCachePermille) * Slots;
+
+    private void CopyDescription()
+    {
+        (_weight, _ownSlots, _isDraining, _isSuspect) = (_measuredWeight ?? _description.Weight, _description.Slots, _description.Draining, _description.Suspect);
+        // In the middle of its eighth: only the last two count.
+        _gossipPressure = _description.KvUsed == 0 ? 0 : CachePressure(Math.Min(1, _description.KvUsed + KvHalfStep) * 1000);
+    }
 }

@@ -135,6 +135,26 @@ internal sealed class LabEngine : IDisposable
         return TimeSpan.FromTicks(at);
     }
 
+    /// <summary>Prompt tokens of a request that need not be read here, once the prompts that came before it are read.</summary>
+    public int CachedTokensOf(LabRequest request)
+    {
+        if (_model.CacheBlocks == 0)
+            return 0;
+        var blocks = request.Trace.Blocks;
+        var found = _cache.Find(blocks);
+        foreach (var before in _prefilling.Concat(_expected))
+            found = Math.Max(found, Common(blocks, before.Request.Trace.Blocks));
+        return Math.Min(found * TraceRequest.BlockTokens, request.Trace.PromptTokens - 1);
+
+        static int Common(IReadOnlyList<int> left, IReadOnlyList<int> right)
+        {
+            var common = 0;
+            while (common < left.Count && common < right.Count && left[common] == right[common])
+                common++;
+            return common;
+        }
+    }
+
     public void Dispose() => _timer.Dispose();
 
     private long StepTicks(int sequences, int promptTokens) => (long)(_model.StepTicks(sequences, promptTokens) / Pace);

@@ -20,10 +20,17 @@ internal sealed class LabWorld : IFleetSource, IDisposable
         _beacons = [.. Replicas.Select(replica => new Beacon(this, replica))];
         Figures = new LabFigures(Replicas);
         Publish();
-        var policies = new BalancingPolicies([.. BalancingPolicies.BuiltIn, new OraclePolicy(this), new PlainPrefixHashing()]);
-        var admission = new AdmissionOptions { Policy = policy, QueueLength = settings.QueueLength, QueueTimeout = settings.QueueTimeout };
+        var policies = new BalancingPolicies(
+        [
+            .. BalancingPolicies.BuiltIn, new OraclePolicy(this), new PlainPrefixHashing(),
+            new CacheOracle(this, isBounded: false), new CacheOracle(this, isBounded: true),
+        ]);
+        var admission = new AdmissionOptions
+        {
+            Policy = policy, QueueLength = settings.QueueLength, QueueTimeout = settings.QueueTimeout, MeasuredWeights = settings.MeasuredWeights,
+        };
         UsesPrefixes = policies.Get(policy).UsesPrefixes;
-        IsOracle = policy == OraclePolicy.PolicyName;
+        IsOracle = policy is OraclePolicy.PolicyName or CacheOracle.PolicyName or CacheOracle.BoundedPolicyName;
         _gateways =
         [
             .. Enumerable.Range(0, settings.Gateways).Select(i => new LabGateway(

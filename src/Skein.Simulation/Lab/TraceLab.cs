@@ -6,7 +6,10 @@ namespace Skein.Simulation.Lab;
 public static class TraceLab
 {
     /// <summary>Policies that exist only here.</summary>
-    public static IReadOnlyList<string> OwnPolicies { get; } = [OraclePolicy.PolicyName, PlainPrefixHashing.PolicyName];
+    public static IReadOnlyList<string> OwnPolicies { get; } =
+    [
+        OraclePolicy.PolicyName, PlainPrefixHashing.PolicyName, CacheOracle.PolicyName, CacheOracle.BoundedPolicyName,
+    ];
 
     /// <exception cref="ArgumentException">A setting is out of its range; the message says what is allowed.</exception>
     public static TraceLabResult Run(TraceLabSettings settings)

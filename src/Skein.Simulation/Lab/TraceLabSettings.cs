@@ -27,6 +27,9 @@ public sealed record TraceLabSettings
     /// <summary>Balancing weights. Default (empty): the speeds.</summary>
     public IReadOnlyList<double> Weights { get; init; } = [];
 
+    /// <summary>Gateways weigh replicas by their measured speed instead. Default false.</summary>
+    public bool MeasuredWeights { get; init; }
+
     /// <summary>
     /// Scales the trace's times so that it demands this share of the tokens per second that the replicas can serve with all slots in use. Default (null): the
     /// trace's own times.

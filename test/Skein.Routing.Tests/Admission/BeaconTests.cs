@@ -73,6 +73,20 @@ public sealed class BeaconTests
         Assert.Equal((3, 3), (loaded.Leased, other.Leased));
     }
 
+    /// <summary>A gateway without streams on a replica knows from gossip that its KV cache is nearly full, until a stream's report says otherwise.</summary>
+    [Fact]
+    public async Task Gossip_KvCacheIsNearlyFull_OthersArePickedFirstUntilAStreamReports()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 8) with { KvUsed = 7 / 8d }, Replica("b", slots: 8)));
+        var (loaded, other) = (gateway.Fleet.Current.Replicas[0], gateway.Fleet.Current.Replicas[1]);
+
+        Assert.Same(other, (await AcquireAsync(gateway)).Replica);
+        Assert.Same(other, (await AcquireAsync(gateway)).Replica);
+        gateway.Admission.Report(loaded, new LoadReport { Generation = 1, Sequence = 1, Slots = 8, KvUsedPermille = 500 });
+        Assert.Same(loaded, (await AcquireAsync(gateway)).Replica);
+        Assert.Same(loaded, (await AcquireAsync(gateway)).Replica);
+    }
+
     /// <summary>A replica whose slots adapt reports them; nothing else tells the gateway.</summary>
     [Fact]
     public async Task Report_OtherSlots_AreTheLimit()

@@ -7,32 +7,76 @@ namespace Skein.Routing.Tests.Admission;
 
 public sealed class ModelQueueTests
 {
+    private readonly ClassShares _shares = new();
     private int _arrivals;
 
     [Fact]
     public void TenThousandWaiters_AreServedInTheExactOrderOfArrival()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         var random = new Random(1);
         Waiter[] waiters = [.. Enumerable.Range(0, 10_000).Select(_ => Waiter())];
         // Displaced sessions join late, with an early arrival.
         foreach (var waiter in waiters.OrderBy(_ => random.Next()))
-            queue.Add(waiter);
+            queue.Add(waiter, tenants: null);
 
         foreach (var waiter in waiters)
             Assert.Same(waiter, ServeNext(queue));
         Assert.Equal(0, queue.Count);
     }
 
+    [Theory]
+    [InlineData(1_000)]
+    [InlineData(30_000)]
+    public void AddAndRemove_CompareWithLogarithmicallyManyWaiters(int waiters)
+    {
+        var order = new CountingOrder();
+        var queue = new ArrivalQueue(order);
+        var random = new Random(1);
+        Waiter[] all = [.. Enumerable.Range(0, waiters).Select(_ => Waiter()).OrderBy(_ => random.Next())];
+        // A balanced tree of red and black nodes is at most twice as deep as a full one.
+        var most = 2 * Math.Log2(waiters + 1);
+
+        foreach (var waiter in all)
+            Assert.InRange(order.CountOf(() => queue.Add(waiter)), 0, most);
+        // Cancelled ones leave from anywhere, served ones from the front.
+        for (var i = 0; i < waiters / 2; i++)
+            Assert.InRange(order.CountOf(() => queue.Remove(all[i])), 1, most + 2);
+        while (queue.Count > 0)
+            Assert.InRange(order.CountOf(() => queue.Remove(queue.First(_ => true)!)), 1, most + 2);
+    }
+
+    /// <summary>The next one is found without looking at those behind it.</summary>
+    [Fact]
+    public void Next_TenThousandWaitersOfFourClassesAndAThousandTenants_LooksAtOneOfEachClass()
+    {
+        var queue = new WaitingLines();
+        var counters = new TenantCounters();
+        for (var i = 0; i < 10_000; i++)
+            queue.Add(Waiter(priority: i % 4, tenant: $"tenant-{i / 4 % 1000}"), counters);
+        var looked = 0;
+        for (var served = 0; served < 1_000; served++)
+        {
+            var waiter = queue.Next(_ => _ =>
+            {
+                looked++;
+                return _shares;
+            })!;
+            queue.Serve(waiter, _shares);
+        }
+
+        Assert.InRange(looked, 1_000, 4_000);
+    }
+
     [Fact]
     public void Classes_ShareByWeightAndNoneStarves()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         for (var i = 0; i < 1_000; i++)
         {
-            queue.Add(Waiter(priority: -1));
-            queue.Add(Waiter(priority: 0));
-            queue.Add(Waiter(priority: 8));
+            queue.Add(Waiter(priority: -1), tenants: null);
+            queue.Add(Waiter(priority: 0), tenants: null);
+            queue.Add(Waiter(priority: 8), tenants: null);
         }
         var served = Enumerable.Range(0, 640).Select(_ => ServeNext(queue).Request.Arrival.Priority).CountBy(priority => priority).ToDictionary();
 
@@ -44,10 +88,10 @@ public sealed class ModelQueueTests
     [Fact]
     public void LightClassThatEmptiesAndComesBack_GetsItsShareOnly()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         for (var i = 0; i < 1_000; i++)
-            queue.Add(Waiter(priority: 0));
-        queue.Add(Waiter(priority: 8));
+            queue.Add(Waiter(priority: 0), tenants: null);
+        queue.Add(Waiter(priority: 8), tenants: null);
 
         var light = 0;
         for (var i = 0; i < 640; i++)
@@ -55,7 +99,7 @@ public sealed class ModelQueueTests
             if (ServeNext(queue).Request.Arrival.Priority != 8)
                 continue;
             light++;
-            queue.Add(Waiter(priority: 8));
+            queue.Add(Waiter(priority: 8), tenants: null);
         }
 
         Assert.InRange(light, 5, 12);
@@ -64,12 +108,12 @@ public sealed class ModelQueueTests
     [Fact]
     public void UrgentRequest_ClassThatWasEmpty_IsNext()
     {
-        var queue = new ModelQueue(tenants: null);
+        var queue = new WaitingLines();
         for (var i = 0; i < 10; i++)
-            queue.Add(Waiter());
+            queue.Add(Waiter(), tenants: null);
         for (var i = 0; i < 5; i++)
             ServeNext(queue);
-        queue.Add(Waiter(priority: -2));
+        queue.Add(Waiter(priority: -2), tenants: null);
 
         Assert.Equal(-2, ServeNext(queue).Request.Arrival.Priority);
     }
@@ -78,7 +122,7 @@ public sealed class ModelQueueTests
     public void Tenants_TenTimesTheDemandOfOne_GetEqualTokens()
     {
         var counters = new TenantCounters();
-        var queue = new ModelQueue(counters);
+        var queue = new WaitingLines();
         var random = new Random(5);
         var demand = new Dictionary<string, int>(StringComparer.Ordinal) { ["big"] = 0, ["small"] = 0 };
         var tokens = new Dictionary<string, long>(StringComparer.Ordinal) { ["big"] = 0, ["small"] = 0 };
@@ -108,7 +152,7 @@ public sealed class ModelQueueTests
         void Add(string tenant, int promptTokens)
         {
             demand[tenant]++;
-            queue.Add(Waiter(tenant: tenant, promptTokens: promptTokens));
+            queue.Add(Waiter(tenant: tenant, promptTokens: promptTokens), counters);
         }
     }
 
@@ -116,17 +160,17 @@ public sealed class ModelQueueTests
     public void Tenant_ThatWasIdle_DoesNotCatchUp()
     {
         var counters = new TenantCounters();
-        var queue = new ModelQueue(counters);
+        var queue = new WaitingLines();
         for (var i = 0; i < 100; i++)
         {
-            queue.Add(Waiter(tenant: "busy"));
+            queue.Add(Waiter(tenant: "busy"), counters);
             ServeNext(queue);
             counters.Charge("busy", 1000);
         }
         for (var i = 0; i < 20; i++)
         {
-            queue.Add(Waiter(tenant: "busy"));
-            queue.Add(Waiter(tenant: "new"));
+            queue.Add(Waiter(tenant: "busy"), counters);
+            queue.Add(Waiter(tenant: "new"), counters);
         }
         var served = new List<string>();
         for (var i = 0; i < 20; i++)
@@ -141,10 +185,11 @@ public sealed class ModelQueueTests
     [Fact]
     public void Tenants_DisplacedSession_GoesFirst()
     {
-        var queue = new ModelQueue(new TenantCounters());
-        queue.Add(Waiter(tenant: "a"));
+        var queue = new WaitingLines();
+        var counters = new TenantCounters();
+        queue.Add(Waiter(tenant: "a"), counters);
         var displaced = Waiter(tenant: "b", displaced: true);
-        queue.Add(displaced);
+        queue.Add(displaced, counters);
 
         Assert.Same(displaced, ServeNext(queue));
     }
@@ -163,10 +208,10 @@ public sealed class ModelQueueTests
         Assert.NotNull(refused.RetryAfter);
     }
 
-    private static Waiter ServeNext(ModelQueue queue)
+    private Waiter ServeNext(WaitingLines queue)
     {
-        var waiter = queue.First(_ => true)!;
-        queue.Serve(waiter);
+        var waiter = queue.Next(_ => _ => _shares)!;
+        queue.Serve(waiter, _shares);
         return waiter;
     }
 
@@ -176,4 +221,22 @@ public sealed class ModelQueueTests
             Traits = new RequestTraits { Tenant = tenant, PromptTokens = promptTokens },
         },
         TimeSpan.Zero);
+
+    private sealed class CountingOrder : IComparer<Waiter>
+    {
+        private int _count;
+
+        public int Compare(Waiter? left, Waiter? right)
+        {
+            _count++;
+            return Skein.Routing.Admission.Waiter.ByArrival.Compare(left, right);
+        }
+
+        public int CountOf(Action action)
+        {
+            var before = _count;
+            action();
+            return _count - before;
+        }
+    }
 }

@@ -75,17 +75,25 @@ public sealed class PolicyTests
         Assert.Equal("m agent-7 1,2", policy.Seen);
     }
 
-    [Fact]
-    public void Pick_BuiltInPolicies_AllocateNothing()
+    [Theory]
+    [InlineData(16)]
+    [InlineData(256)]
+    public void Pick_BuiltInPolicies_AllocateNothing(int replicas)
     {
-        Replica[] serving = [new(Replica("a")), new(Replica("b")), new(Replica("c"))];
-        var request = new AdmissionRequest("m", new Arrival(0, 1, 0), false, null, "", []);
+        Replica[] serving = [.. Enumerable.Range(0, replicas).Select(i => new Replica(Replica($"r{i}", weight: 1 + (i % 3))))];
+        // With a session key, with prefixes that are new, known and too frequent, and with nothing to go by.
+        RequestTraits[] traits =
+        [
+            RequestTraits.None, new RequestTraits { SessionKey = "session" },
+            .. Enumerable.Range(0, 100).Select(i => new RequestTraits { PrefixHashes = new ulong[] { 1, SeededRandomSource.Mix((ulong)(i % 70)), (ulong)i } }),
+        ];
+        AdmissionRequest[] requests = [.. traits.Select((its, i) => new AdmissionRequest("m", new Arrival(0, i, 0), false, null, "", []) { Traits = its })];
         foreach (var policy in BalancingPolicies.BuiltIn)
         {
-            var picker = new ReplicaPicker(policy, new SeededRandomSource(1));
-            picker.Pick(serving, request, TimeSpan.Zero);
+            var picker = new ReplicaPicker(policy.ForModel(), new SeededRandomSource(1));
+            picker.Pick(serving, requests[0], TimeSpan.Zero);
             var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var i = 0; i < 100; i++)
+            foreach (var request in requests)
                 picker.Pick(serving, request, TimeSpan.Zero);
             Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
         }

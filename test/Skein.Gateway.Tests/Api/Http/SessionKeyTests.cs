@@ -23,12 +23,22 @@ public sealed class SessionKeyTests
     [InlineData("prompt_cache_key", "null", "")]
     public void Find_Member_IsTakenIfItIsAText(string member, string json, string key) => Assert.Equal(key, SessionKey.Find(With(member, json), _ => null));
 
+    /// <summary>The first of these that is there counts; each is left out in turn.</summary>
     [Fact]
-    public void Find_Several_OwnHeaderThenCacheKeyThenAgentsHeaders()
+    public void Find_Several_TheFirstInOrderCounts()
     {
-        var request = With("prompt_cache_key", "\"cache\"");
-        Assert.Equal("own", SessionKey.Find(request, name => name == SessionKey.Header ? "own" : "agent"));
-        Assert.Equal("cache", SessionKey.Find(request, name => name == SessionKey.Header ? null : "agent"));
+        string[] order = ["x-skein-session", "prompt_cache_key", "x-session-affinity", "session-id", "x-claude-code-session-id", "metadata.user_id"];
+        for (var first = 0; first < order.Length; first++)
+        {
+            string[] present = order[first..];
+            var request = new GenerateRequest();
+            if (present.Contains("metadata.user_id"))
+                request.Extra.Add(With("metadata", """{"user_id": "metadata.user_id"}""").Extra);
+            if (present.Contains("prompt_cache_key"))
+                request.Extra.Add(With("prompt_cache_key", "\"prompt_cache_key\"").Extra);
+
+            Assert.Equal(order[first], SessionKey.Find(request, name => present.Contains(name) ? name : null));
+        }
     }
 
     [Fact]
