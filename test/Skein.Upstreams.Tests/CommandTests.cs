@@ -67,6 +67,30 @@ public sealed class CommandTests
         Assert.Equal(2, CountReplicas(await GetAsync(banner, "/admin/v1/members")));
     }
 
+    /// <summary>The exit code tells a script whether a server keeps what its tier promises.</summary>
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(false, 1)]
+    public async Task EnginesCheck_ServerSaysItIsExact_ExitsWith1IfItIsNot(bool isHonest, int code)
+    {
+        await using var engine = VllmServer.Start(SmallModel.Words, parsesReasoning: false);
+        var (honest, other) = (engine.GenerateForGateway, new TokenModel([.. SmallModel.Words.Select(word => word.ToUpperInvariant())]));
+        engine.GenerateForGateway = exchange => IsLongContinuation(exchange.Request) && !isHonest
+            ? VllmServer.GenerateAsync(exchange, other, reasoning: null, dies: null)
+            : honest(exchange);
+        await using var check = SkeinCommand.Start("engines", "check", engine.Url.ToString(), "--answers", "3", "--bit-exact", "--json");
+
+        var ended = await check.EndAsync(60);
+
+        Assert.True(ended == code, check.Output);
+        Assert.Equal(!isHonest, check.Output.Contains("otherwise", StringComparison.Ordinal));
+    }
+
+    // The proof at connect time asks for fewer tokens.
+    private static bool IsLongContinuation(ScriptedRequest request) =>
+        request.Path == "/v1/completions" && request.Json.GetProperty("prompt").ValueKind == JsonValueKind.Array
+        && request.Json.TryGetProperty("max_tokens", out var most) && most.GetInt32() > 20;
+
     /// <summary>A gateway with nothing but a URL: its start says what it serves.</summary>
     [Fact]
     public async Task Gateway_UrlAlone_ServesAndSaysWhat()

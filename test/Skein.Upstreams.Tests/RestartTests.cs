@@ -194,6 +194,41 @@ public sealed class RestartTests
         Expect.Answer(await gateway.ChatAsync("\"stream\":true,\"response_format\":{\"type\":\"json_object\"}", seconds: 35), "0,1,2,3,4,5,6,7,8,9,");
     }
 
+    /// <summary>The client cannot tell an answer that is made again from a hung connection, unless it hears something.</summary>
+    [Fact]
+    public async Task MadeAgainSlowly_ClientSeesSignsOfLife()
+    {
+        var (isFirst, seen) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        Answer answer = async exchange =>
+        {
+            var dies = Interlocked.Exchange(ref isFirst, 1) == 0;
+            await exchange.StreamAsync();
+            for (var i = 0; i < 10; i++)
+            {
+                await exchange.TextAsync($"{i},");
+                if (dies && i == 6)
+                    return Ending.Close;
+                // Inside what the client has.
+                if (!dies && i == 3)
+                    await exchange.UntilAsync(seen.Task);
+            }
+            await exchange.FinishAsync();
+            await exchange.DoneAsync();
+            return await exchange.EndAsync();
+        };
+        await using var servers = ServerSet.Of(2, answer);
+        var setup = new TestGateway.Setup { Options = options => options with { Api = options.Api with { KeepAlive = TimeSpan.FromSeconds(1) } } };
+        await using var gateway = await TestGateway.StartAsync(setup, [.. servers]);
+        using var call = await gateway.OpenChatAsync("\"stream\":true,\"response_format\":{\"type\":\"json_object\"}");
+
+        await call.UntilAsync(": keep-alive\ndata: {");
+        seen.SetResult();
+        var reply = await call.EndAsync();
+
+        Expect.Answer(reply, "0,1,2,3,4,5,6,7,8,9,");
+        Assert.Equal(2, servers.Generations);
+    }
+
     /// <summary>Ten events. The first answer ends with the death of its server after one of them.</summary>
     /// <param name="pause">After each event. Default: none.</param>
     /// <param name="queue">Silence before the first event of every answer but the first one. Default: none.</param>

@@ -68,10 +68,8 @@ internal static class EnginesCommand
             rows.Add(row);
         return new CheckedServer(
             options.BaseUrl.ToString(), engine.Kind, model.Name, model.ResumeTier.ToWireName() ?? "", model.ResumeReason,
-            [
-                .. rows.Select(row => new CheckedRequest(
-                    row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken)),
-            ]);
+            [.. rows.Select(row => new CheckedRequest(
+                row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken))]);
     }
 
     /// <summary>

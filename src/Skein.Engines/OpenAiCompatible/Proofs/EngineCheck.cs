@@ -110,28 +110,31 @@ public static partial class EngineCheck
         private static string? DifferenceOf(RecordedAnswer whole, RecordedAnswer again, (Resume Journal, int Said)? cut)
         {
             // A server that continues a text does not count the whole answer: there is no usage then.
-            var isUsageTold = cut is null || whole.Tier > ResumeTier.Text || again.Usage is not null;
+            var isUsageTold = whole.Usage is not null && (cut is null || whole.Tier > ResumeTier.Text || again.Usage is not null);
+            var logprobs = whole.Tier > ResumeTier.Text ? whole.Logprobs.Skip((int)(cut?.Journal.NextIndex ?? 0)) : again.Logprobs;
             return !again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) ? "the text"
                 : WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas) ? "a tool call"
                 : again.Reason != whole.Reason ? "the finish reason"
-                : whole.Tier > ResumeTier.Text && !again.Logprobs.SequenceEqual(whole.Logprobs.Skip((int)(cut?.Journal.NextIndex ?? 0))) ? "a log probability"
-                : isUsageTold && CountsOf(again) != CountsOf(whole) ? "the usage"
+                : !again.Logprobs.SequenceEqual(logprobs) ? "a log probability"
+                : isUsageTold && CountsOf(again.Usage) != CountsOf(whole.Usage) ? "the usage"
                 : null;
         }
 
+        private static (uint? Prompt, uint? Answer) CountsOf(Usage? usage) => (usage?.PromptTokens, usage?.CompletionTokens);
+
         private async Task<RecordedAnswer> ReadAsync(GenerateRequest asked) =>
             await RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
-
-        private static (uint? Prompt, uint? Answer) CountsOf(RecordedAnswer answer) => (answer.Usage?.PromptTokens, answer.Usage?.CompletionTokens);
 
         // Some characters behind the middle; null if they are cut, or the answer is too short.
         private static string? StopIn(RecordedAnswer answer)
         {
             var text = Encoding.UTF8.GetString(answer.Content);
             var at = text.Length * 2 / 3;
-            return text.Length >= at + StopCharacters && text.Substring(at, StopCharacters) is var stop && stop.All(character => character is >= ' ' and <= '~')
-                ? stop
-                : null;
+            if (text.Length < at + StopCharacters)
+                return null;
+
+            var stop = text.Substring(at, StopCharacters);
+            return stop.All(character => character is >= ' ' and <= '~') ? stop : null;
         }
 
         // Servers draw the ids of calls at random.
