@@ -69,8 +69,9 @@ internal static class GatewayCommand
     /// <summary>All settings of a gateway.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
     [
-        Http, Grpc, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
-        LameDuck, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
+        Http, Grpc, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts,
+        ApiKeyPath, LameDuck, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All,
+        .. HealthSettings.All, .. UpstreamSettings.All,
         .. TelemetrySettings.All, .. EndpointSettings.All,
     ];
 
