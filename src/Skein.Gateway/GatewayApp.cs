@@ -78,7 +78,8 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.UseHttpApi();
-        app.Use(new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>(), app.Services.GetRequiredService<GatewayMetrics>(), options.Link.Keys).EnterAsync);
+        var keys = new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>(), app.Services.GetRequiredService<GatewayMetrics>(), options.Link.Keys);
+        app.Use(keys.EnterAsync);
         app.MapDialects();
         app.MapOpenApi();
         var messages = app.Services.GetRequiredService<MessageGate>();

@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace Skein.Serving;
 
-/// <summary>The spans of a replica: one per attempt, below that of the gateway, and above that of the engine. While nobody listens there are none. Thread-safe.</summary>
+/// <summary>
+/// The spans of a replica: one per attempt, below that of the gateway, and above that of the engine. While nobody listens there are none. Thread-safe.
+/// </summary>
 public static class AttemptTrace
 {
     /// <summary>Name of the activity source.</summary>

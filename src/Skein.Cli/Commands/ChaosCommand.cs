@@ -89,7 +89,8 @@ internal static class ChaosCommand
         var specs = Specs(sources);
         options = options with { Kinds = await PossibleAsync(options.Kinds, sources, signal.Stop) };
         using var cable = await ChaosNetwork.ConnectAsync(options.Kinds, specs.Count, options.Seed);
-        using var cluster = new LocalCluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { }, options.TrustedRoots);
+        using var cluster = new LocalCluster(
+            ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { }, options.TrustedRoots);
         try
         {
             await UpCommand.StartAsync(cluster, signal.Stop);

@@ -27,7 +27,10 @@ internal static class ReplicaCommand
 
     /// <summary>All settings of a replica.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
-        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. LinkKeyFile.All, .. CertificateFiles.All, .. TelemetrySettings.OfReplicas, .. EndpointSettings.All];
+    [
+        EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. LinkKeyFile.All, .. CertificateFiles.All,
+        .. TelemetrySettings.OfReplicas, .. EndpointSettings.All,
+    ];
 
     public static Command Create() => CommandLine.Verb("replica", "Run one replica with its engine", Settings, RunAsync);
 
@@ -42,7 +45,10 @@ internal static class ReplicaCommand
         var slots = Slots.Read(sources);
         var port = Grpc.Read(sources);
         var telemetry = TelemetrySettings.Read(sources, settings.Membership.Name);
-        var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "", Tls = certificates is not null };
+        var metadata = new MemberMetadata
+        {
+            Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "", Tls = certificates is not null,
+        };
         await using var engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
         var description = await engine.DescribeAsync(signal.Stop);
         var options = new ReplicaOptions

@@ -97,7 +97,7 @@ internal static class StatusCommand
             Console.WriteLine($"{member.Name}: {member.Reason}");
         AnsiConsole.Write(wide ? ToWideTable(members) : ToTable(members));
         if (!members.Any(member => member.Role == Roles.Replica))
-            Console.WriteLine("this gateway knows no replica: start one with 'skein replica --join ADDRESS', where ADDRESS is its gossip address, or see its log");
+            Console.WriteLine("this gateway knows no replica: start one with 'skein replica --join GOSSIP-ADDRESS-OF-THE-GATEWAY', or see its log");
     });
 
     private static Table NewTable(IEnumerable<string> columns)

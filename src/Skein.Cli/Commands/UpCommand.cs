@@ -129,7 +129,8 @@ internal static class UpCommand
         ];
     }
 
-    private static string[] TlsFlags((string Certificate, string Key) files) => ["--tls-cert", files.Certificate, "--tls-key", files.Key, "--link-ca", files.Certificate];
+    private static string[] TlsFlags((string Certificate, string Key) files) =>
+        ["--tls-cert", files.Certificate, "--tls-key", files.Key, "--link-ca", files.Certificate];
 
     /// <summary>
     /// Gives the members a key of their own, by which gateways share the limits of API keys. Not by a flag: other users of the machine could read it.

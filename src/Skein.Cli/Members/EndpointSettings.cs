@@ -32,7 +32,8 @@ internal sealed class EndpointSettings
         MembershipOptions.IsSeed);
 
     private static readonly Setting<int> Gossip = Port("gossip", 7946, "Gossip port, UDP and TCP");
-    private static readonly Setting<bool> Insecure = Setting.Flag("insecure", "Allow an address other than loopback without all of TLS, keys and encrypted gossip");
+    private static readonly Setting<bool> Insecure = Setting.Flag(
+        "insecure", "Allow an address other than loopback without all of TLS, keys and encrypted gossip");
     private static readonly Setting<string?> KeyFile = Setting.Text(
         "gossip-key-file", "file", "Keys that encrypt gossip, see 'skein gossip-keys'; reloaded when the file changes");
 

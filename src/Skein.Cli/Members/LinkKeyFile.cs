@@ -3,14 +3,17 @@ using Skein.Serving.Security;
 
 namespace Skein.Cli.Members;
 
-/// <summary>The keys that gateways and replicas of one group share, from a file that is read again when it changes, or from the environment. Thread-safe.</summary>
+/// <summary>
+/// The keys that gateways and replicas of one group share, from a file that is read again when it changes, or from the environment. Thread-safe.
+/// </summary>
 internal sealed class LinkKeyFile
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private static readonly Setting<string?> KeyPath = Setting.Text(
         "link-key-file", "file",
-        $"Keys that gateways show to replicas and to each other, one per line, the sent one first; reloaded when it changes; {SecretVariables.LinkKey} holds one key itself").Live();
+        "Keys that gateways show to replicas and to each other, one per line, the sent one first; reloaded when it changes; "
+        + $"{SecretVariables.LinkKey} holds one key itself").Live();
 
     private readonly Lock _gate = new();
     private string? _path;

@@ -10,7 +10,7 @@ internal static class PrivateFile
         if (OperatingSystem.IsWindows() || !File.Exists(path) || File.ResolveLinkTarget(path, returnFinalTarget: false) is not null)
             return;
         var mode = File.GetUnixFileMode(path);
-        if ((mode & UnixFileMode.OtherRead) != 0)
+        if (mode.HasFlag(UnixFileMode.OtherRead))
             Console.Error.WriteLine($"skein: {flag} {path} can be read by every user of this machine; close it: chmod 600 {path}");
     }
 

@@ -62,7 +62,10 @@ internal static class CommandLine
     internal static async Task WarnOfMisspeltVariablesAsync(RootCommand root, IDictionary environment, TextWriter error)
     {
         HashSet<string> known =
-            [.. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), SecretVariables.ApiKey, SecretVariables.LinkKey];
+        [
+            .. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), SecretVariables.ApiKey,
+            SecretVariables.LinkKey,
+        ];
         foreach (var variable in environment.Keys.OfType<string>().Where(name => name.StartsWith(SettingSources.VariablePrefix, StringComparison.Ordinal)))
         {
             if (!known.Contains(variable) && Spelling.Closest(variable, known) is { } meant)

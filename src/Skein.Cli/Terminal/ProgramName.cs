@@ -15,7 +15,8 @@ internal static class ProgramName
     /// <param name="folder">Where the user is.</param>
     internal static string Of(string? path, string program, string folder)
     {
-        var isOnPath = (path ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Any(each => File.Exists(Path.Combine(each, Path.GetFileName(program))));
+        var isOnPath = (path ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Any(each => File.Exists(Path.Combine(each, Path.GetFileName(program))));
         if (isOnPath || !File.Exists(program))
             return Name;
         var relative = Path.GetRelativePath(folder, program);

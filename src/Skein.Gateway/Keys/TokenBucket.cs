@@ -1,8 +1,8 @@
 namespace Skein.Gateway.Keys;
 
 /// <summary>
-/// A token bucket (RFC 2697) that may be overdrawn: what is used is charged when it is known, which may be after it was allowed. Several gateways hold copies of
-/// it, and between two exchanges each uses its share of what was left only. Not thread-safe.
+/// A token bucket (RFC 2697) that may be overdrawn: what is used is charged when it is known, which may be after it was allowed. Several gateways hold copies
+/// of it, and between two exchanges each uses its share of what was left only. Not thread-safe.
 /// </summary>
 /// <remarks>System.Threading.RateLimiting has no bucket that can be charged afterwards.</remarks>
 /// <param name="capacity">What may be used at once, and per <paramref name="window"/> in the long run.</param>

@@ -26,8 +26,9 @@ internal static class MemberChannel
     }
 
     /// <summary>Calls on a channel with the group's key, if there is one.</summary>
-    public static CallInvoker Invoker(GrpcChannel channel, LinkOptions options) => options.Keys is not { } keys ? channel.CreateCallInvoker() : channel.Intercept(
-        metadata =>
+    public static CallInvoker Invoker(GrpcChannel channel, LinkOptions options) => options.Keys is not { } keys
+        ? channel.CreateCallInvoker()
+        : channel.Intercept(metadata =>
         {
             metadata.Add("authorization", keys().Authorization);
             return metadata;

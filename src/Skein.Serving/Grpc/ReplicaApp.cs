@@ -70,7 +70,11 @@ public sealed class ReplicaApp : IAsyncDisposable
         // Created now: a meter that nobody asks for would measure nothing.
         app.Services.GetRequiredService<ReplicaMetrics>();
         if (options.LinkKeys is { } keys)
-            app.Use((http, next) => http.Request.Path.StartsWithSegments(HealthPath, StringComparison.OrdinalIgnoreCase) ? next(http) : LinkKeyGate.EnterAsync(http, keys(), next));
+        {
+            app.Use((http, next) => http.Request.Path.StartsWithSegments(HealthPath, StringComparison.OrdinalIgnoreCase)
+                ? next(http)
+                : LinkKeyGate.EnterAsync(http, keys(), next));
+        }
         app.MapGrpcService<InferenceService>();
         app.MapGrpcService<ReplicaAdminService>();
         app.MapGrpcHealthChecksService();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -51,8 +52,8 @@ internal sealed class FakeUpstream : IAsyncDisposable
         builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
         if (network is not null)
         {
-            builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endpoint =>
-                network.RunAsync(() => SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint)).GetAwaiter().GetResult());
+            var socket = await network.RunAsync(() => SocketTransportOptions.CreateDefaultBoundListenSocket(new IPEndPoint(IPAddress.Loopback, port)));
+            builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = _ => socket);
         }
         var server = new FakeUpstream(builder.Build(), fuse);
         server._app.Use(async (http, next) =>

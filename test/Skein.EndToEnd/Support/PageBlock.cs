@@ -24,9 +24,9 @@ internal sealed partial record PageBlock(IReadOnlyList<string> Hosts, bool IsSer
 
     private static string Here([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
 
-    [GeneratedRegex(@"^```sh (?<words>[^\n]+)\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    [GeneratedRegex(@"^```sh (?<words>[^\n]+)\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline, matchTimeoutMilliseconds: 5_000)]
     private static partial Regex Blocks();
 
-    [GeneratedRegex(@"^(?<line>.*?) +# on (?<host>[a-z-]+): (?<other>.*)$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^(?<line>.*?) +# on (?<host>[a-z-]+): (?<other>.*)$", RegexOptions.Multiline, matchTimeoutMilliseconds: 5_000)]
     private static partial Regex ForHost();
 }

@@ -142,6 +142,7 @@ internal sealed class PageHosts : IAsyncDisposable
     {
         var path = Path.Combine(Directory.CreateDirectory(Path.Combine(_root, "bin")).FullName, name);
         File.WriteAllText(path, $"#!/bin/bash\nset -e\n{text}\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 }
