@@ -1,3 +1,5 @@
+using Skein.Gateway.Api.Anthropic;
+
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
@@ -25,7 +27,8 @@ internal static class CrossOrigin
                 policy.WithOrigins([.. options.CorsOrigins]);
             policy.AllowAnyHeader().WithMethods(HttpMethods.Get, HttpMethods.Head, HttpMethods.Post)
                 .WithExposedHeaders(
-                    SkeinHeaders.RequestId, SkeinHeaders.Replica, SkeinHeaders.Attempts, SkeinHeaders.ResumeTier, "retry-after", "retry-after-ms")
+                    SkeinHeaders.RequestId, AnthropicDialect.RequestIdHeaderName, SkeinHeaders.Replica, SkeinHeaders.Attempts, SkeinHeaders.ResumeTier,
+                    "retry-after", "retry-after-ms")
                 .SetPreflightMaxAge(PreflightLifetime);
         }));
     }
