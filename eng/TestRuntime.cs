@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Skein.Testing;
 
 /// <summary>
-/// The runtime of processes that tests start: methods are optimized after 512 calls instead of 30, and without a profile. Such a process lives for seconds, and a
-/// third of its CPU time would be the compiler's. What a test sets itself, and the caller's environment, come first.
+/// The runtime of processes that tests start: methods are optimized after 512 calls instead of 30, and without a profile. Such a process lives for seconds, and
+/// a third of its CPU time would be the compiler's. What a test sets itself, and the caller's environment, come first.
 /// </summary>
 internal static class TestRuntime
 {

@@ -8,7 +8,10 @@ if (args is [ScriptedServer.Role])
 if (args is [YarpProxy.Role, var port, var upstream])
     return await YarpProxy.RunAsync(int.Parse(port, CultureInfo.InvariantCulture), upstream);
 
-var before = new Argument<string>("before") { Description = "Directory of the skein program to compare with, or yarp, or the haproxy program (upstream loads)" };
+var before = new Argument<string>("before")
+{
+    Description = "Directory of the skein program to compare with, or yarp, or the haproxy program (upstream loads)",
+};
 var after = new Argument<string>("after") { Description = "Directory of the skein program to judge" };
 var loads = new Option<string[]>("--load")
 {

@@ -9,8 +9,10 @@ using Skein.Gateway.Dashboard;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
 using Skein.Gateway.Keys;
+using Skein.Gateway.Peers;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
+using Skein.Serving.Security;
 
 namespace Skein.Gateway;
 
@@ -76,12 +78,14 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.UseHttpApi();
-        app.Use(new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>(), app.Services.GetRequiredService<GatewayMetrics>()).EnterAsync);
+        var keys = new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>(), app.Services.GetRequiredService<GatewayMetrics>(), options.Link.Keys);
+        app.Use(keys.EnterAsync);
         app.MapDialects();
         app.MapOpenApi();
         var messages = app.Services.GetRequiredService<MessageGate>();
         app.MapGrpcService<InferenceGateway>().Add(messages.Guard);
         app.MapGrpcService<AdminService>().Add(messages.Guard);
+        app.MapGrpcService<GatewayPeerService>().Add(messages.Guard);
         app.MapGrpcService<HealthService>().Add(messages.Guard);
         app.MapGrpcReflectionService();
         app.MapPrometheusScrapingEndpoint("/metrics");
@@ -106,6 +110,7 @@ public sealed class GatewayApp : IAsyncDisposable
         _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;
         _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
         _app.Services.GetRequiredService<UpstreamTurns>().Follow(membership);
+        _app.Services.GetRequiredService<KeyUseLoop>().Follow(membership);
     }
 
     /// <summary>

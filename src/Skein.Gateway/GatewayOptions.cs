@@ -2,10 +2,10 @@ using System.Net;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
-using Skein.Gateway.Security;
 using Skein.Gateway.Telemetry;
 using Skein.Routing.Balancing;
 using Skein.Routing.Health;
+using Skein.Serving.Security;
 
 namespace Skein.Gateway;
 
@@ -15,7 +15,7 @@ public sealed record GatewayOptions
     /// <summary>Where HTTP/1.1 is served. Port 0 takes a free one. Default 127.0.0.1:8080.</summary>
     public IPEndPoint Http { get; init; } = new(IPAddress.Loopback, 8080);
 
-    /// <summary>Where gRPC is served, without TLS (h2c). Port 0 takes a free one. Default 127.0.0.1:8081.</summary>
+    /// <summary>Where gRPC is served. Port 0 takes a free one. Default 127.0.0.1:8081.</summary>
     public IPEndPoint Grpc { get; init; } = new(IPAddress.Loopback, 8081);
 
     /// <summary>Number of live replicas from which <c>/readyz</c> reports ready. Default 1, at least 0.</summary>

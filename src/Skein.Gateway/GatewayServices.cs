@@ -8,6 +8,8 @@ using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.Bus;
 using Skein.Gateway.Links.InProcess;
+using Skein.Gateway.Keys;
+using Skein.Gateway.Peers;
 using Skein.Gateway.Security;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
@@ -87,6 +89,10 @@ internal static class GatewayServices
         services.AddSingleton<UpstreamTurns>();
         services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
+        services.AddSingleton(provider => new KeyUseExchange(
+            provider.GetRequiredService<ApiKeyStore>(), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        services.AddSingleton<KeyUseLoop>();
+        services.AddSingleton<GatewayPeerService>();
     }
 
     private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
@@ -108,7 +114,8 @@ internal static class GatewayServices
         services.AddSingleton<IReplicaLink>(provider => provider.GetRequiredService<ReplicaLink>());
         services.AddSingleton(provider => new DescribePoller(
             provider.GetRequiredService<FleetTracker>(), provider.GetRequiredService<ReplicaLink>().DescribeAsync,
-            provider.GetRequiredService<GroupFleet>().Learn, provider.GetRequiredService<BackgroundTasks>(), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<GroupFleet>().Learn, provider.GetRequiredService<BackgroundTasks>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<DescribePoller>>()));
         services.AddSingleton<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+
 namespace Skein.Load;
 
 /// <summary>Options of a benchmark. Immutable; validated by <see cref="Bench.RunAsync"/>.</summary>
@@ -47,6 +49,12 @@ public sealed record BenchOptions
 
     /// <summary>Timeout of one request. 1 ms to 1 day; default 2 minutes.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>API key to send. Null (the default): none.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>Authorities of the server's certificate. Null (the default): those of the system.</summary>
+    public X509Certificate2Collection? TrustedRoots { get; init; }
 
     internal void Validate()
     {

@@ -9,7 +9,7 @@ namespace Skein.Serving;
 public sealed class EngineAttempt : IDisposable
 {
     private readonly IInferenceEngine _engine;
-    private readonly GenerateRequest _request;
+    private readonly EngineTally _tally;
     private readonly SlotTable _slots;
     private readonly SlotLease _lease;
     private readonly StandbyAttempt? _standby;
@@ -18,12 +18,13 @@ public sealed class EngineAttempt : IDisposable
     private readonly EngineFaultLog _log;
     private readonly SlotAdaptation? _adaptation;
     private SlotAdaptation.AttemptMeasure? _measure;
+    private GenerateRequest _request;
 
     internal EngineAttempt(
         IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby,
-        EngineLivenessMonitor liveness, SlotAdaptation? adaptation, TimeProvider time, EngineFaultLog log) =>
-        (_engine, _request, _slots, _lease, _standby, _liveness, _adaptation, _time, _log) =
-        (engine, request, slots, lease, standby, liveness, adaptation, time, log);
+        EngineLivenessMonitor liveness, SlotAdaptation? adaptation, TimeProvider time, EngineFaultLog log, EngineTally tally) =>
+        (_engine, _request, _slots, _lease, _standby, _liveness, _adaptation, _time, _log, _tally) =
+        (engine, request, slots, lease, standby, liveness, adaptation, time, log, tally);
 
     /// <summary>
     /// Runs the engine. Each frame carries the request's attempt and choice; the first one and the one with the finish also carry the replica's load. The
@@ -33,53 +34,68 @@ public sealed class EngineAttempt : IDisposable
     /// <exception cref="FaultException">The engine refused the request, failed or is lost, or a standby attempt was not continued in time.</exception>
     public async IAsyncEnumerable<GenerateFrame> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var trace = AttemptTrace.Begin(_request);
+        _request = trace?.Request ?? _request;
         GenerateFrame? last = null;
-        using (this)
+        var tokens = 0L;
+        try
         {
-            var lost = _liveness.Lost;
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lost);
-            var isFirst = true;
-            _measure = _adaptation?.Begin();
-            await using var frames = Start(either.Token).GetAsyncEnumerator(either.Token);
-            while (true)
+            using (this)
             {
-                var asked = _measure is null ? 0 : _time.GetTimestamp();
-                try
+                var lost = _liveness.Lost;
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lost);
+                var isFirst = true;
+                _measure = _adaptation?.Begin();
+                await using var frames = Start(either.Token).GetAsyncEnumerator(either.Token);
+                while (true)
                 {
-                    if (!await frames.MoveNextAsync())
-                        break;
-                }
-                catch (Exception failure)
-                {
-                    throw Translate(failure, lost, cancellationToken);
-                }
+                    var asked = _measure is null ? 0 : _time.GetTimestamp();
+                    try
+                    {
+                        if (!await frames.MoveNextAsync())
+                            break;
+                    }
+                    catch (Exception failure)
+                    {
+                        throw Translate(failure, lost, cancellationToken);
+                    }
 
-                var frame = frames.Current;
-                _measure?.Received(frame, _time.GetElapsedTime(asked));
-                _liveness.Spoke();
-                if (last is not null || isFirst != frame.Start is not null)
-                    throw Failed("the engine sent frames out of order");
+                    var frame = frames.Current;
+                    _measure?.Received(frame, _time.GetElapsedTime(asked));
+                    _liveness.Spoke();
+                    if (last is not null || isFirst != frame.Start is not null)
+                        throw Failed("the engine sent frames out of order");
 
-                if (isFirst)
-                {
-                    isFirst = false;
-                    frame.Load = _slots.Report(_request.Caller);
+                    if (isFirst)
+                    {
+                        isFirst = false;
+                        frame.Load = _slots.Report(_request.Caller);
+                    }
+
+                    frame.Attempt = _request.Attempt;
+                    frame.Choice = _request.Choice;
+                    if (tokens == 0 && frame.Count > 0)
+                        AttemptTrace.FirstToken(trace?.Span);
+                    tokens += frame.Count;
+                    if (frame.Finish is not null)
+                    {
+                        last = frame;
+                        continue;
+                    }
+
+                    yield return frame;
                 }
-
-                frame.Attempt = _request.Attempt;
-                frame.Choice = _request.Choice;
-                if (frame.Finish is not null)
-                {
-                    last = frame;
-                    continue;
-                }
-
-                yield return frame;
             }
-        }
 
-        if (last is null)
-            throw Failed("the engine ended without a finish");
+            if (last is null)
+                throw Failed("the engine ended without a finish");
+        }
+        finally
+        {
+            var isStopped = cancellationToken.IsCancellationRequested;
+            _tally.Count(tokens, isFinished: last is not null, isStopped);
+            AttemptTrace.End(trace?.Span, tokens, isFinished: last is not null, isStopped);
+        }
 
         _log.Succeeded();
         last.Load = _slots.Report(_request.Caller);

@@ -58,6 +58,9 @@ public sealed partial class EngineHost : IDisposable
     /// <summary>Raised on any thread after the engine's description changed. Handlers must return at once.</summary>
     public event Action<EngineDescription>? DescriptionChanged;
 
+    /// <summary>What its attempts came to.</summary>
+    internal EngineTally Tally { get; } = new();
+
     /// <summary>Slots, drain and load.</summary>
     public IReplicaControl Control => _control;
 
@@ -104,7 +107,7 @@ public sealed partial class EngineHost : IDisposable
         var lease = TakeSlot(request.Caller, QueueReport.Of(request));
         try
         {
-            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _adaptation, _time, _faultLog);
+            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _adaptation, _time, _faultLog, Tally);
         }
         catch
         {

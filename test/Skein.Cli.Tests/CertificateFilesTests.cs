@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Time.Testing;
@@ -34,6 +35,19 @@ public sealed class CertificateFilesTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(1));
 
         Assert.Equal("CN=second", files.Current.Certificate.Subject);
+    }
+
+    /// <summary>The certificate of a trial is for the names by which clients of this machine call it.</summary>
+    [Fact]
+    public void Write_ForATrial_IsForThisMachine()
+    {
+        var (path, keyPath) = DevCertificate.Write([IPAddress.Parse("10.0.0.7")], TimeProvider.System, _folder.FullName);
+
+        using var certificate = X509Certificate2.CreateFromPemFile(path, keyPath);
+        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().Single();
+        Assert.Contains("localhost", names.EnumerateDnsNames());
+        Assert.Superset(new HashSet<string>(["10.0.0.7", "127.0.0.1", "::1"]), names.EnumerateIPAddresses().Select(address => address.ToString()).ToHashSet());
+        Assert.True(certificate.HasPrivateKey);
     }
 
     private static void Write(string path, string pem, int minutes)

@@ -64,6 +64,8 @@ public class CommandLineTests
     [InlineData("skein: --join 'a:x' is not allowed; allowed: host:port, [ipv6]:port or host; at most 64, joined by commas", "replica", "--model", "/no/such.gguf", "--join", "a:x")]
     [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--model", "/no/such.gguf", "--weight", "0")]
     [InlineData("skein: --name 'a b' is not allowed; allowed: 1 to 64 printable ASCII characters without spaces", "gateway", "--name", "a b")]
+    [InlineData("skein: --queue-timeout '5' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1ms to 1h", "gateway", "--queue-timeout", "5")]
+    [InlineData("skein: the message is empty; allowed: a text", "chat", " ")]
     [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1ms to 1h", "gateway", "--queue-timeout", "0")]
     [InlineData("skein: --breaker-rate '0' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "0")]
     [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "NaN")]
@@ -89,6 +91,11 @@ public class CommandLineTests
     [InlineData("skein: --straggler-factor '0.5' is not allowed; allowed: 0, or a number from 1 to 1000", "gateway", "--straggler-factor", "0.5")]
     [InlineData("skein: --hedge-share '1.1' is not allowed; allowed: a number from 0 to 1", "gateway", "--hedge-share", "1.1")]
     [InlineData("skein: --allowed-hosts 'http://x' is not allowed; allowed: host names without port, or *; at most 64, joined by commas", "gateway", "--allowed-hosts", "http://x")]
+    [InlineData("skein: --bind 10.0.0.1 opens this member to the network without protection; missing: --tls-cert and --tls-key, --link-key-file, --gossip-key-file; allowed: these flags, a loopback address, or --insecure", "replica", "--engine", "simulated", "--bind", "10.0.0.1")]
+    [InlineData("skein: --bind 10.0.0.1 opens this member to the network without protection; missing: --tls-cert and --tls-key, --api-key-file, --gossip-key-file; allowed: these flags, a loopback address, or --insecure", "gateway", "--bind", "10.0.0.1")]
+    [InlineData("skein: --tls-dev makes a certificate, and --tls-cert and --tls-key name one; allowed: one of both", "gateway", "--tls-dev", "--tls-cert", "a", "--tls-key", "b")]
+    [InlineData("skein: --link-ca /dev/null contains no certificate; allowed: a PEM file with at least one", "gateway", "--link-ca", "/dev/null")]
+    [InlineData("skein: --link-key-file /dev/null: it has 0 keys; allowed: 1 to 16, one per line", "replica", "--link-key-file", "/dev/null")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {
         using var error = new StringWriter();

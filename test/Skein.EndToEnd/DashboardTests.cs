@@ -52,6 +52,24 @@ public sealed class DashboardTests(SimulatedCluster shared)
         Assert.Empty(browser.Problems);
     }
 
+    [Fact]
+    public async Task Rollout_ByButton_BringsAllReplicasToTheRevision()
+    {
+        await using var browser = await BrowserOrSkip.StartAsync();
+        await shared.Cluster.WholeAsync();
+        await using var page = await browser.OpenAsync(shared.Cluster.Http);
+        page.Dialog += (_, asked) => _ = asked.Dialog.Accept("of-the-page");
+        await browser.WhenAsync(page, "document.querySelectorAll('#members tr').length >= 5");
+
+        await page.ClickAsync("#rollout");
+        await browser.WhenAsync(page, "document.getElementById('action-result').className !== ''");
+
+        Assert.Equal("Rollout to of-the-page: done, 3 replicas updated", await TextAsync(page, "#action-result"));
+        foreach (var name in (string[])["replica-1", "replica-2", "replica-3"])
+            await shared.Cluster.MemberAsync(name, row => row is { State: "alive", Revision: "of-the-page" }, "is at the revision", Until.StartTimeout);
+        Assert.Empty(browser.Problems);
+    }
+
     /// <summary>Nothing but the table of members may be wider than a phone, and that scrolls by itself.</summary>
     [Theory]
     [InlineData("light")]

@@ -43,6 +43,9 @@ internal sealed class FakeAnswer(HttpContext context, string request)
 {
     public string Request => request;
 
+    /// <summary>What it was authorized with; empty: nothing.</summary>
+    public string Authorization => context.Request.Headers.Authorization.ToString();
+
     public CancellationToken Gone => context.RequestAborted;
 
     public async Task WriteAsync(params string[] lines)

@@ -23,6 +23,23 @@ public class OpenAiBenchTests
         Assert.Equal(0, report.Failovers);
     }
 
+    /// <summary>A gateway with keys could not be benchmarked.</summary>
+    [Fact]
+    public async Task Run_Key_IsSentWithEveryRequest()
+    {
+        var sent = new ConcurrentBag<string>();
+        await using var server = await FakeOpenAiServer.StartAsync((answer, _) =>
+        {
+            sent.Add(answer.Authorization);
+            return answer.WholeAsync("x");
+        });
+
+        await RunAsync(server.Options with { Key = "sk-skein-1" });
+
+        Assert.Equal(21, sent.Count);
+        Assert.All(sent, authorization => Assert.Equal("Bearer sk-skein-1", authorization));
+    }
+
     [Fact]
     public async Task Run_Request_AsksForWhatTheOptionsSay()
     {

@@ -79,7 +79,8 @@ internal sealed class Side : IDisposable
     public static async Task<Side> StartAsync(Build build, SetupKind setup, JitMode jit, Uri? upstream, CancellationToken cancellationToken)
     {
         var isProxy = Build.IsProxy(build.Path);
-        var side = new Side(build.Name, build.Path == YarpProxy.Role ? Environment.ProcessPath! : isProxy ? build.Path : MemberProcess.ProgramIn(build.Path), jit);
+        var program = build.Path == YarpProxy.Role ? Environment.ProcessPath! : isProxy ? build.Path : MemberProcess.ProgramIn(build.Path);
+        var side = new Side(build.Name, program, jit);
         try
         {
             if (isProxy)

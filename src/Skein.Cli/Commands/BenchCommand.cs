@@ -30,7 +30,9 @@ internal static class BenchCommand
     public static Command Create() => CommandLine.Verb(
         "bench",
         "Measure TTFT, ITL, tokens/s, errors and exactness under load; exits 1 unless every answer was complete and exact",
-        [GatewayConnection.Address, Target, Model, Concurrency, Requests, WarmUpRequests, MaxTokens, Temperature, Timeout, Extra, Inexact, CommandOutput.Json],
+        [
+            .. GatewayConnection.All, Target, Model, Concurrency, Requests, WarmUpRequests, MaxTokens, Temperature, Timeout, Extra, Inexact, CommandOutput.Json,
+        ],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
@@ -38,6 +40,8 @@ internal static class BenchCommand
         var options = new BenchOptions
         {
             Target = Target.Read(sources) ?? GatewayConnection.Address.Read(sources),
+            Key = GatewayConnection.Key(sources),
+            TrustedRoots = GatewayConnection.TrustedRoots(sources),
             Model = Model.Read(sources) ?? "",
             Concurrency = Concurrency.Read(sources),
             Requests = Requests.Read(sources),

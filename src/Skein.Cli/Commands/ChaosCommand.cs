@@ -46,7 +46,10 @@ internal static class ChaosCommand
         "chaos",
         "Inject faults into the replicas of a cluster under load, or into model servers (--upstream, --server-command), and check every answer; "
         + "exits 1 unless every stream was complete and exact",
-        [Duration, Seed, Streams, .. OfClusters, MaxTokens, Faults, .. ServerChaosCommand.Settings, CommandOutput.Json, Moved],
+        [
+            Duration, Seed, Streams, .. OfClusters, MaxTokens, Faults, .. ServerChaosCommand.Settings, GatewayConnection.KeyPath,
+            GatewayConnection.Authorities, CommandOutput.Json, Moved,
+        ],
         RunAsync);
 
     /// <summary>Settings that mean nothing for model servers.</summary>
@@ -65,7 +68,8 @@ internal static class ChaosCommand
             throw new UsageException($"--streams {streams} is not allowed with model servers; allowed: 1 to {ServerChaosOptions.MostStreams}");
         var options = new ServerChaosOptions
         {
-            Gateway = new Uri("http://127.0.0.1"), Duration = Duration.Read(sources), Seed = Seed.Read(sources), MaxTokens = MaxTokens.Read(sources),
+            Gateway = new Uri("http://127.0.0.1"), Key = GatewayConnection.Key(sources), TrustedRoots = GatewayConnection.TrustedRoots(sources),
+            Duration = Duration.Read(sources), Seed = Seed.Read(sources), MaxTokens = MaxTokens.Read(sources),
         };
         options = Streams.Read(sources) is { } given ? options with { Streams = given } : options;
         return ServerChaosCommand.RunAsync(sources, options, Faults.IsSet(sources) ? Faults.Read(sources) : null, Faults.Option.Name);
@@ -85,14 +89,15 @@ internal static class ChaosCommand
         var specs = Specs(sources);
         options = options with { Kinds = await PossibleAsync(options.Kinds, sources, signal.Stop) };
         using var cable = await ChaosNetwork.ConnectAsync(options.Kinds, specs.Count, options.Seed);
-        using var cluster = new LocalCluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
+        using var cluster = new LocalCluster(
+            ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { }, options.TrustedRoots);
         try
         {
             await UpCommand.StartAsync(cluster, signal.Stop);
             var member = cluster.Members[0].LastReady!;
-            using var gateway = new GatewayClient(new Uri($"http://{member.Http}"));
+            using var gateway = new GatewayClient(member.HttpUrl, options.Key, options.TrustedRoots);
             // Half of the clients use HTTP, as most do; the other half use gRPC, which numbers the tokens.
-            options = options with { Targets = [new Uri($"http://{member.Http}"), new Uri($"grpc://{member.Grpc}")] };
+            options = options with { Targets = [member.HttpUrl, member.GrpcUrl] };
             var target = new LocalChaosCluster(cluster, cable, gateway, TimeProvider.System);
             var report = await new ChaosRun(options, target, TimeProvider.System, PrintFault).RunAsync(signal.Stop);
             CommandOutput.Print(sources, report, () => Print(report), indented: true);
@@ -125,6 +130,8 @@ internal static class ChaosCommand
         MaxTokens = MaxTokens.Read(sources),
         FaultEvery = FaultEvery.Read(sources),
         Kinds = Faults.Read(sources),
+        Key = GatewayConnection.Key(sources),
+        TrustedRoots = GatewayConnection.TrustedRoots(sources),
     };
 
     /// <summary>The faults that are possible here. Faults that lose packets need this process in a network of its own: it restarts there.</summary>
@@ -177,6 +184,11 @@ internal static class ChaosCommand
         return report.PacketsLost == 0 && options.Kinds.Any(OwnNetwork.IsNeededFor) ? "no packet was lost" : null;
     }
 
+    private static string Verdict(ChaosReport report) => report.IsClean
+        ? string.Create(
+            CultureInfo.InvariantCulture, $"PASS  {report.Streams} streams, {report.Tokens:N0} tokens, {report.Failovers} failovers: every token identical")
+        : $"FAIL  {report.Lost} lost, {report.Duplicated} duplicated, {report.Diverged} diverged, {report.Errored} errored of {report.Streams} streams";
+
     private static void Print(ChaosReport report)
     {
         var table = new FigureTable();
@@ -194,6 +206,7 @@ internal static class ChaosCommand
         table.Add("longest gap of streams with a failover", report.LongestGapMs);
         table.AddExamples(report.Examples);
         table.Print();
+        Console.WriteLine(Verdict(report));
     }
 
     private static string Names(IEnumerable<FaultKind> kinds) => string.Join(", ", kinds.Select(ChaosRun.NameOf));

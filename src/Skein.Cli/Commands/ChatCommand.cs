@@ -21,9 +21,12 @@ internal static class ChatCommand
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
+        var text = sources.Get(Text);
+        if (string.IsNullOrWhiteSpace(text))
+            throw new UsageException("the message is empty; allowed: a text");
         using var gateway = GatewayConnection.Open(sources);
         var clock = Stopwatch.StartNew();
-        using var response = await gateway.ChatAsync(BodyOf(sources.Get(Text), sources), CancellationToken.None);
+        using var response = await gateway.ChatAsync(BodyOf(text, sources), CancellationToken.None);
         TimeSpan? first = null;
         var finished = false;
         JsonNode? usage = null;

@@ -41,6 +41,10 @@ internal static class ConfigCommand
         await using var gateway = GatewayCommand.Build(configuration);
         var keys = configuration.Keys is { } ring ? $"{ring.Keys.Count} API keys" : "no API keys";
         Console.WriteLine($"{sources.Path} is valid: {configuration.Upstreams.Count} upstreams, {configuration.Options.Aliases.Count} aliases, {keys}");
+        var fixedKeys = GatewayCommand.Settings.Where(setting => !setting.IsLive && sources.Find(setting) is not null).Select(setting => setting.Key).ToList();
+        Console.WriteLine(fixedKeys.Count > 0
+            ? $"a gateway that runs needs a restart to use a change of: {string.Join(", ", fixedKeys.Order(StringComparer.Ordinal))}; of others it needs none"
+            : "a gateway that runs uses a change of any of these at once");
         return CommandLine.Success;
     }
 

@@ -8,6 +8,7 @@ using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Links;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Protocol.V1;
@@ -39,6 +40,10 @@ internal static class GatewayCommand
     private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration(
         "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1)).Live();
 
+    private static readonly Setting<TimeSpan> NoReplicaTimeout = Setting.Duration(
+        "no-replica-timeout", "Maximum wait while no replica of the model serves, at most --queue-timeout [default: 30s, or --queue-timeout]",
+        Defaults.NoReplicaTimeout, TimeSpan.FromHours(1)).Live();
+
     private static readonly Setting<string> Policy = Setting.Word(
         "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy,
         BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal)).Live();
@@ -57,6 +62,9 @@ internal static class GatewayCommand
     private static readonly Setting<string?> ApiKeyPath = Setting.Text(
         "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes").Live();
 
+    private static readonly Setting<string?> LinkAuthorities = Setting.Text(
+        "link-ca", "file", "PEM file with the authorities of the certificates of replicas and other gateways [default: those of the system]");
+
     private static readonly Setting<TimeSpan> LameDuck = Setting.Duration(
         "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 5s]", TimeSpan.FromSeconds(5),
         TimeSpan.FromMinutes(10));
@@ -64,9 +72,9 @@ internal static class GatewayCommand
     /// <summary>All settings of a gateway.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
     [
-        Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, MeasuredWeights, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts,
-        ApiKeyPath, LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All,
-        .. UpstreamSettings.All, .. TelemetrySettings.All, .. EndpointSettings.All,
+        Http, Grpc, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness, MeasuredWeights, Policy, ModelPolicies, ExpectedReplicas,
+        AllowedHosts, ApiKeyPath, LameDuck, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All,
+        .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. TelemetrySettings.All, .. EndpointSettings.All,
     ];
 
     public static Command Create() => CommandLine.Verb("gateway", "Run one gateway", Settings, RunAsync);
@@ -77,12 +85,13 @@ internal static class GatewayCommand
     internal static GatewayConfiguration Read(SettingSources sources, CertificateFiles? certificates = null)
     {
         certificates ??= CertificateFiles.Open(sources);
+        var linkKeys = LinkKeyFile.Open(sources);
         var keys = ApiKeyPath.Read(sources) is { } path ? new ApiKeyFile(path, "--api-key-file") : null;
         string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys is null ? "--api-key-file" : null];
         var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
         var upstreams = UpstreamSettings.ReadConfigured(sources);
-        var options = ReadOptions(sources, settings, certificates, upstreams);
-        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, keys, keys?.Read());
+        var options = ReadOptions(sources, settings, certificates, upstreams) with { Link = ReadLink(sources, certificates, linkKeys) };
+        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, linkKeys, keys, keys?.Read());
     }
 
     /// <summary>Builds a gateway that is not yet started.</summary>
@@ -103,8 +112,9 @@ internal static class GatewayCommand
         }
     }
 
-    /// <summary>Reads the file again, for a gateway that runs.</summary>
-    internal static GatewayConfiguration Reread(GatewayConfiguration current) => Read(current.Sources.Reopen(), current.Certificates);
+    /// <summary>Reads the file again, and the files that it names, for a gateway that runs. A certificate that was made for a trial stays.</summary>
+    internal static GatewayConfiguration Reread(GatewayConfiguration current) =>
+        Read(current.Sources.Reopen(), current.Certificates is { TrialPath: not null } trial ? trial : null);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
@@ -119,6 +129,7 @@ internal static class GatewayCommand
         if (configuration.Keys is { } keys)
             gateway.Keys.Use(keys);
         using var followingCertificates = certificates?.Follow(TimeProvider.System);
+        using var followingLinkKeys = configuration.LinkKeys?.Follow(TimeProvider.System);
         var logs = gateway.Services.GetRequiredService<ILoggerFactory>();
         using var reload = new GatewayReload(gateway, configuration, logs.CreateLogger<GatewayReload>(), Reread);
         reload.Follow(TimeProvider.System);
@@ -135,13 +146,14 @@ internal static class GatewayCommand
         var metadata = new MemberMetadata
         {
             Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
+            Tls = certificates is not null,
             Upstreams = UpstreamSharing.DigestsOf(configuration.Upstreams.Select(upstream => upstream.Options)),
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
-            certificates is not null, OpenDoors(settings, configuration.Keys is not null, certificates is not null));
+            certificates is not null, OpenDoors(settings, configuration.Keys is not null, certificates));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // Who presses Ctrl-C waits in front of the terminal, and has no load balancer.
         if (!signal.IsInterrupted)
@@ -153,17 +165,27 @@ internal static class GatewayCommand
     }
 
     /// <summary>What is open to whom, and the flag that closes it.</summary>
-    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, bool hasTls)
+    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, CertificateFiles? certificates)
     {
         var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
         yield return hasKeys
             ? "open to clients with a key: HTTP and gRPC; with an admin key: /admin, /metrics; without: /livez, /readyz, /health, /ping"
             : $"open to {who}: HTTP and gRPC, /admin and /metrics too (close: --api-key-file)";
-        if (!hasTls)
-            yield return "not encrypted: HTTP and gRPC (close: --tls-cert and --tls-key)";
+        if (certificates is null)
+            yield return "not encrypted: HTTP and gRPC (close: --tls-cert and --tls-key; for a trial --tls-dev)";
+        if (certificates?.TrialPath is { } trial)
+            yield return $"encrypted with a certificate for a trial; clients trust it with --ca {trial} (curl: --cacert)";
         if (settings.Keys is null)
             yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
+
+    private static LinkOptions ReadLink(SettingSources sources, CertificateFiles? certificates, LinkKeyFile? keys) => new()
+    {
+        Keys = keys is null ? null : () => keys.Current,
+        // Gateways of one machine and user have the same certificate for a trial.
+        Authorities = (LinkAuthorities.Read(sources) ?? certificates?.TrialPath) is { } path ? AuthorityFile.Read(path, "--link-ca") : null,
+        Identity = certificates is null ? null : () => certificates.Current,
+    };
 
     private static GatewayOptions ReadOptions(
         SettingSources sources, EndpointSettings settings, CertificateFiles? certificates, IReadOnlyList<ConfiguredUpstream> upstreams)
@@ -187,7 +209,7 @@ internal static class GatewayCommand
                 QueuePromptTokens = QueuePromptTokens.Read(sources),
                 TenantFairness = TenantFairness.Read(sources),
                 MeasuredWeights = MeasuredWeights.Read(sources),
-                NoReplicaTimeout = queueTimeout < Defaults.NoReplicaTimeout ? queueTimeout : Defaults.NoReplicaTimeout,
+                NoReplicaTimeout = NoReplicaTimeout.Read(sources) is var wait && wait < queueTimeout ? wait : queueTimeout,
                 Policy = Policy.Read(sources),
                 ModelPolicies = ModelPolicies.Read(sources)
                     .GroupBy(text => text[..text.LastIndexOf('=')], text => text[(text.LastIndexOf('=') + 1)..], StringComparer.Ordinal)

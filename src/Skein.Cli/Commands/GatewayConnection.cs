@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Operations.Fleet;
 
@@ -15,7 +15,7 @@ internal static class GatewayConnection
 
     /// <summary><c>--key-file</c>, a flag of every client verb. A key is no flag: other users of the machine could read it.</summary>
     public static Setting<string?> KeyPath { get; } = Setting.Text(
-        "key-file", "file", "File with the API key to send; SKEIN_API_KEY holds the key itself");
+        "key-file", "file", $"File with the API key to send; {SecretVariables.ApiKey} holds the key itself");
 
     /// <summary><c>--ca</c>, a flag of every client verb.</summary>
     public static Setting<string?> Authorities { get; } = Setting.Text(
@@ -26,10 +26,12 @@ internal static class GatewayConnection
 
     public static GatewayClient Open(SettingSources sources) => new(Address.Read(sources), Key(sources), TrustedRoots(sources));
 
-    private static string? Key(SettingSources sources)
+    /// <returns>Null: none is sent.</returns>
+    /// <exception cref="UsageException">The file cannot be read.</exception>
+    public static string? Key(SettingSources sources)
     {
         if (KeyPath.Read(sources) is not { } path)
-            return Environment.GetEnvironmentVariable("SKEIN_API_KEY") is { Length: > 0 } key ? key : null;
+            return Environment.GetEnvironmentVariable(SecretVariables.ApiKey) is { Length: > 0 } key ? key : null;
         try
         {
             return File.ReadAllText(path).Trim();
@@ -40,19 +42,8 @@ internal static class GatewayConnection
         }
     }
 
-    private static X509Certificate2Collection? TrustedRoots(SettingSources sources)
-    {
-        if (Authorities.Read(sources) is not { } path)
-            return null;
-        var roots = new X509Certificate2Collection();
-        try
-        {
-            roots.ImportFromPemFile(path);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
-        {
-            throw new UsageException($"--ca {path} cannot be read: {error.Message}");
-        }
-        return roots.Count > 0 ? roots : throw new UsageException($"--ca {path} contains no certificate; allowed: a PEM file with at least one");
-    }
+    /// <returns>Null: those of the system.</returns>
+    /// <exception cref="UsageException">The file cannot be read, or has no certificate.</exception>
+    public static X509Certificate2Collection? TrustedRoots(SettingSources sources) =>
+        Authorities.Read(sources) is { } path ? AuthorityFile.Read(path, "--ca") : null;
 }

@@ -9,6 +9,7 @@ using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Engines;
+using Skein.Gateway.Telemetry;
 using Skein.Serving;
 using Skein.Serving.Grpc;
 
@@ -26,19 +27,28 @@ internal static class ReplicaCommand
 
     /// <summary>All settings of a replica.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
-        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. EndpointSettings.All];
+    [
+        EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. LinkKeyFile.All, .. CertificateFiles.All,
+        .. TelemetrySettings.OfReplicas, .. EndpointSettings.All,
+    ];
 
     public static Command Create() => CommandLine.Verb("replica", "Run one replica with its engine", Settings, RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        var settings = new EndpointSettings(sources, ["encryption between gateway and replica, which Skein does not have yet"]);
+        var (certificates, linkKeys) = (CertificateFiles.Open(sources), LinkKeyFile.Open(sources));
+        string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, linkKeys is null ? "--link-key-file" : null];
+        var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
         using var log = MemberLog.Open(settings.LogFormat, settings.Log);
         using var signal = new StopSignal(settings.IsSupervised);
         // All settings are validated before the engine loads.
         var slots = Slots.Read(sources);
         var port = Grpc.Read(sources);
-        var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "" };
+        var telemetry = TelemetrySettings.Read(sources, settings.Membership.Name);
+        var metadata = new MemberMetadata
+        {
+            Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "", Tls = certificates is not null,
+        };
         await using var engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
         var description = await engine.DescribeAsync(signal.Stop);
         var options = new ReplicaOptions
@@ -47,9 +57,17 @@ internal static class ReplicaCommand
             Slots = slots,
             EngineTimeout = EngineSettings.ReadEngineTimeout(sources),
             StopTimeout = settings.StopGrace,
+            LinkKeys = linkKeys is null ? null : () => linkKeys.Current,
+            Tls = certificates is null ? null : () => certificates.Current,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };
-        await using var replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
+        using var followingCertificates = certificates?.Follow(TimeProvider.System);
+        using var followingLinkKeys = linkKeys?.Follow(TimeProvider.System);
+        await using var replica = ReplicaApp.Build(options, engine, builder =>
+        {
+            MemberRun.Configure(builder, log);
+            builder.Services.AddReplicaExport(telemetry, EndpointSettings.GivenName(sources));
+        });
         try
         {
             await replica.StartAsync(signal.Stop);
@@ -60,7 +78,10 @@ internal static class ReplicaCommand
         }
         var logs = replica.Services.GetRequiredService<ILoggerFactory>();
         if (description.Models.FirstOrDefault(model => !model.NoGeneration) is { } warmed)
-            await WarmUp.RunAsync(replica.Endpoint, warmed.Name, logs.CreateLogger(typeof(WarmUp)), signal.Stop);
+        {
+            var self = WarmUp.Connect(replica.Endpoint, linkKeys?.Current, certificates?.Current);
+            await WarmUp.RunAsync(self, warmed, logs.CreateLogger(typeof(WarmUp)), signal.Stop);
+        }
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
@@ -74,13 +95,25 @@ internal static class ReplicaCommand
             MemberRun.ReserveSpaceForDrain(published);
         });
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
-        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
         MemberRun.ReportReady(
-            settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), hasTls: false,
-            $"open to {who}: gRPC for gateways, not encrypted (close: a firewall, or a private network)");
+            settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), certificates is not null,
+            OpenDoors(settings, linkKeys is not null, certificates));
         await MemberRun.WaitForStopAsync(membership, replica.Services, signal, replica.Stopping);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
+    }
+
+    /// <summary>What is open to whom, and the flag that closes it.</summary>
+    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, CertificateFiles? certificates)
+    {
+        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
+        yield return hasKeys ? "open to gateways with the link key: gRPC; without: health checks" : $"open to {who}: gRPC (close: --link-key-file)";
+        if (certificates is null)
+            yield return "not encrypted: gRPC (close: --tls-cert and --tls-key)";
+        if (certificates?.TrialPath is { } trial)
+            yield return $"encrypted with a certificate for a trial; gateways trust it with --link-ca {trial}";
+        if (settings.Keys is null)
+            yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
 
     private static void Describe(MemberMetadata metadata, EndpointSettings settings, ReplicaApp replica, EngineDescription description)

@@ -96,6 +96,8 @@ internal static class StatusCommand
         foreach (var member in members.Where(member => member is { Role: Roles.Gateway, Reason.Length: > 0 }))
             Console.WriteLine($"{member.Name}: {member.Reason}");
         AnsiConsole.Write(wide ? ToWideTable(members) : ToTable(members));
+        if (!members.Any(member => member.Role == Roles.Replica))
+            Console.WriteLine("this gateway knows no replica: start one with 'skein replica --join GOSSIP-ADDRESS-OF-THE-GATEWAY', or see its log");
     });
 
     private static Table NewTable(IEnumerable<string> columns)

@@ -33,9 +33,8 @@ internal static class TopCommand
         var rows = new List<IRenderable> { lines, StatusCommand.ToTable(overview.Members) };
         if (problem is not null)
             rows.Insert(0, new Markup($"[red]{Markup.Escape(problem)}[/]"));
-        rows.AddRange(overview.Failovers.Reverse().Take(MostFailovers).Select(failover => new Text(Shorten(FormattableString.Invariant(
-            $"{failover.At.ToLocalTime():HH:mm:ss} {Shorten(failover.Request, ShownIdChars)} left {failover.From} at token {failover.Token}: {failover.Reason}"),
-            LineChars))));
+        rows.AddRange(overview.Failovers.Reverse().Take(MostFailovers).Select(lost => new Text(Shorten(FormattableString.Invariant(
+            $"{lost.At.ToLocalTime():HH:mm:ss} {Shorten(lost.Request, ShownIdChars)} left {lost.From} at token {lost.Token}: {lost.Reason}"), LineChars))));
         return new Rows(rows);
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -30,7 +31,14 @@ internal static class UpCommand
     private static readonly Setting<string> Log = Setting.Word(
         "log", "Minimum log level of the members [default: warning]", "warning", EndpointSettings.LogLevels.Select(level => level.Word));
 
-    internal static IReadOnlyList<ISetting> Settings { get; } = [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, Log];
+    private static readonly Setting<bool> TlsForTrial = Setting.Flag(
+        "tls-dev", "Encrypt the gateways with a certificate that is made at the start; its path is printed, for --ca of clients");
+
+    private static readonly Setting<string?> ApiKeyPath = Setting.Text(
+        "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused");
+
+    internal static IReadOnlyList<ISetting> Settings { get; } =
+        [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, TlsForTrial, ApiKeyPath, Log];
 
     public static Command Create() => CommandLine.Verb("up", "Start a whole cluster on this machine", Settings, RunAsync);
 
@@ -43,12 +51,22 @@ internal static class UpCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
-        using var cluster = new LocalCluster(Specs(sources), RestartDelay.Read(sources), TimeProvider.System, Console.Error.WriteLine);
+        var specs = Specs(sources);
+        var trial = TlsForTrial.Read(sources) ? DevCertificate.Write([], TimeProvider.System) : ((string Certificate, string Key)?)null;
+        if (trial is { } files)
+            specs = [.. specs.Select(spec => spec.Verb == "gateway" ? spec with { Arguments = [.. spec.Arguments, .. TlsFlags(files)] } : spec)];
+        // Members must not make certificates of their own.
+        Environment.SetEnvironmentVariable(TlsForTrial.EnvironmentVariable, null);
+        if (Gateways.Read(sources) > 1)
+            ShareLinkKey();
+        using var cluster = new LocalCluster(
+            specs, RestartDelay.Read(sources), TimeProvider.System, Console.Error.WriteLine,
+            trial is null ? null : AuthorityFile.Read(trial.Value.Certificate, "--tls-dev"));
         try
         {
             var clock = Stopwatch.StartNew();
             await StartAsync(cluster, signal.Stop);
-            PrintBanner(cluster, clock.Elapsed);
+            PrintBanner(cluster, clock.Elapsed, trial?.Certificate, ApiKeyPath.Read(sources) is not null);
             await signal.WaitAsync();
             await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again stops at once)");
         }
@@ -101,6 +119,8 @@ internal static class UpCommand
         var port = Port.Read(sources).ToString(CultureInfo.InvariantCulture);
         string[] gateway = ["--grpc", "0", "--lame-duck", LameDuck, "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common];
         string[] replica = ["--grpc", "0", .. details, .. common];
+        if (ApiKeyPath.Read(sources) is { } keys)
+            gateway = [.. gateway, "--api-key-file", Path.GetFullPath(keys)];
         return
         [
             .. Enumerable.Range(1, Gateways.Read(sources)).Select(i => new MemberSpec($"gateway-{i}", "gateway", ["--http", i == 1 ? port : "0", .. gateway])),
@@ -109,22 +129,37 @@ internal static class UpCommand
         ];
     }
 
-    private static void PrintBanner(LocalCluster cluster, TimeSpan took)
+    private static string[] TlsFlags((string Certificate, string Key) files) =>
+        ["--tls-cert", files.Certificate, "--tls-key", files.Key, "--link-ca", files.Certificate];
+
+    /// <summary>
+    /// Gives the members a key of their own, by which gateways share the limits of API keys. Not by a flag: other users of the machine could read it.
+    /// </summary>
+    private static void ShareLinkKey()
+    {
+        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable(SecretVariables.LinkKey)))
+            Environment.SetEnvironmentVariable(SecretVariables.LinkKey, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)));
+    }
+
+    private static void PrintBanner(LocalCluster cluster, TimeSpan took, string? trialCertificate, bool hasKeys)
     {
         var gateway = cluster.Members[0].LastReady!;
         var replica = cluster.Members[^1];
         var members = cluster.Members.Count;
         var isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
-        var flag = isDefault ? "" : $" --gateway http://{gateway.Http}";
+        var address = gateway.HttpUrl.GetLeftPart(UriPartial.Authority);
+        var key = hasKeys ? " --key-file FILE" : "";
+        var flag = isDefault && trialCertificate is null ? key : $" --gateway {address}{(trialCertificate is null ? "" : $" --ca {trialCertificate}")}{key}";
+        var curl = $"{(trialCertificate is null ? "" : $" --cacert {trialCertificate}")}{(hasKeys ? " -H 'authorization: Bearer KEY'" : "")}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""
 
-            Skein is up after {{took.TotalSeconds:0.0}} s: {{members}} members, OpenAI-compatible HTTP on http://{{gateway.Http}}/v1, gRPC on {{gateway.Grpc}}
+            Skein is up after {{took.TotalSeconds:0.0}} s: {{members}} members, OpenAI-compatible HTTP on {{address}}/v1, gRPC on {{gateway.Grpc}}
 
-              chat          skein chat{{flag}} "Tell me a story about an owl"
-              or            curl -N http://{{gateway.Http}}/v1/chat/completions -H 'content-type: application/json' \
+              chat          {{ProgramName.Shown}} chat{{flag}} "Tell me a story about an owl"
+              or            curl -N{{curl}} {{address}}/v1/chat/completions -H 'content-type: application/json' \
                               -d '{"messages":[{"role":"user","content":"Tell me a story about an owl"}],"stream":true}'
               kill one      kill -9 {{replica.ProcessId}}     ({{replica.Name}}; another replica continues its streams, and it restarts)
-              status        skein status{{flag}}
+              status        {{ProgramName.Shown}} status{{flag}}
               stop          Ctrl-C
 
             """));

@@ -8,8 +8,9 @@ namespace Skein.Cli.Configuration;
 
 /// <summary>Everything that configures a gateway, read and checked. Immutable.</summary>
 /// <param name="Certificates">Null: HTTP and gRPC are not encrypted.</param>
+/// <param name="LinkKeys">Null: replicas and other gateways get no key.</param>
 /// <param name="KeyFile">Null: clients need no key.</param>
 /// <param name="Keys">The content of <paramref name="KeyFile"/>.</param>
 internal sealed record GatewayConfiguration(
     SettingSources Sources, EndpointSettings Settings, GatewayOptions Options, IReadOnlyList<ConfiguredUpstream> Upstreams, CertificateFiles? Certificates,
-    ApiKeyFile? KeyFile, ApiKeyRing? Keys);
+    LinkKeyFile? LinkKeys, ApiKeyFile? KeyFile, ApiKeyRing? Keys);

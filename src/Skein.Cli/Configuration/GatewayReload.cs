@@ -67,7 +67,8 @@ internal sealed partial class GatewayReload : IDisposable
             var next = _read(_current);
             RequireLive(_current, next);
             Apply(next);
-            _current = next;
+            // Those that the gateway was built with: it asks them for the files in use.
+            _current = next with { Certificates = _current.Certificates, LinkKeys = _current.LinkKeys };
             _gateway.Configuration.Applied();
             Log.Applied(_logger, next.Sources.Path!);
         }
@@ -111,6 +112,10 @@ internal sealed partial class GatewayReload : IDisposable
         ];
         if (before.KeyFile is not null && next.KeyFile is null)
             fixedChanges.Add("'apiKeyFile' to none, which opens the gateway to clients without a key");
+        if (before.Certificates is null != next.Certificates is null)
+            fixedChanges.Add($"'tlsCert' {(next.Certificates is null ? "to none" : "from none")}: TLS is switched on and off at the start");
+        if (before.LinkKeys is null != next.LinkKeys is null)
+            fixedChanges.Add($"'linkKeyFile' {(next.LinkKeys is null ? "to none" : "from none")}: link keys are switched on and off at the start");
         if (fixedChanges.Count > 0)
             throw new UsageException($"{next.Sources.Path} changes what needs a restart: {string.Join(", ", fixedChanges)}; nothing of it was applied");
     }
@@ -119,6 +124,10 @@ internal sealed partial class GatewayReload : IDisposable
     {
         // What can refuse the change comes first; what follows cannot fail.
         _gateway.Use(next.Options);
+        if (next.Certificates is { } certificates && certificates != _current.Certificates)
+            _current.Certificates!.Use(certificates);
+        if (next.LinkKeys is { } linkKeys)
+            _current.LinkKeys!.Use(linkKeys);
         ApplyUpstreams(next);
         if (next.Keys is not null && next.KeyFile is not null)
         {

@@ -32,7 +32,8 @@ internal sealed class EndpointSettings
         MembershipOptions.IsSeed);
 
     private static readonly Setting<int> Gossip = Port("gossip", 7946, "Gossip port, UDP and TCP");
-    private static readonly Setting<bool> Insecure = Setting.Flag("insecure", "Allow an address other than loopback, although HTTP and gRPC are not encrypted");
+    private static readonly Setting<bool> Insecure = Setting.Flag(
+        "insecure", "Allow an address other than loopback without all of TLS, keys and encrypted gossip");
     private static readonly Setting<string?> KeyFile = Setting.Text(
         "gossip-key-file", "file", "Keys that encrypt gossip, see 'skein gossip-keys'; reloaded when the file changes");
 
@@ -73,7 +74,11 @@ internal sealed class EndpointSettings
             Insecure = Insecure.Read(sources),
             Protocol = Profile.Read(sources),
         };
-        Keys = KeyFile.Read(sources) is { } path ? new GossipKeyFile(path) : null;
+        if (KeyFile.Read(sources) is { } path)
+        {
+            Keys = new GossipKeyFile(path);
+            PrivateFile.WarnIfOpen(path, KeyFile.Option.Name);
+        }
         if (!IPAddress.IsLoopback(BindAddress) && !Membership.Insecure)
         {
             List<string> missing = [.. unprotected];
@@ -113,6 +118,11 @@ internal sealed class EndpointSettings
 
     /// <summary>The configured name; null: the name will be derived from the bound port.</summary>
     public static string? GivenName(SettingSources sources) => Name.Read(sources);
+
+    /// <summary>The addresses at which others may reach this member, without those that mean any.</summary>
+    public static IEnumerable<IPAddress> AddressesOf(SettingSources sources) =>
+        new[] { Bind.Read(sources), Advertise.Read(sources) }.OfType<IPAddress>()
+            .Where(address => !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any));
 
     public static Setting<int> Port(string name, int defaultValue, string what) =>
         Setting.Number(name, $"{what}; 0 selects a free one [default: {defaultValue}]", defaultValue, 0, 65_535);

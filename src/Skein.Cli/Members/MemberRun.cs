@@ -107,7 +107,7 @@ internal static class MemberRun
         ServiceManager.Notify(ServiceState.Ready);
         if (settings.IsSupervised)
         {
-            Console.WriteLine(ready.ToLine());
+            Console.WriteLine((ready with { Tls = hasTls }).ToLine());
             return;
         }
         var http = ready.Http.Length > 0 ? $"HTTP on {(hasTls ? "https" : "http")}://{ready.Http}, " : "";

@@ -3,7 +3,7 @@ using Skein.Gateway.Telemetry;
 
 namespace Skein.Cli.Members;
 
-/// <summary>Where a gateway's metrics, traces and access log go.</summary>
+/// <summary>Where a member's metrics, traces and access log go.</summary>
 internal static class TelemetrySettings
 {
     private const string StandardOutput = "-";
@@ -23,6 +23,9 @@ internal static class TelemetrySettings
         "access-log", "file", "File for one JSON line per request, without prompts and answers; - is standard output");
 
     public static IReadOnlyList<ISetting> All { get; } = [Otlp, OtlpOverHttp, TraceShare, AccessLogPath];
+
+    /// <summary>Those of a replica, whose traces begin at its gateways.</summary>
+    public static IReadOnlyList<ISetting> OfReplicas { get; } = [Otlp, OtlpOverHttp];
 
     /// <param name="instance">The member's name; empty: it has none yet.</param>
     /// <exception cref="UsageException">A value is not allowed.</exception>

@@ -4,6 +4,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 using Skein.Protocol.V1;
+using Skein.Serving.Security;
 
 namespace Skein.Cli.Members;
 
@@ -14,23 +15,48 @@ namespace Skein.Cli.Members;
 internal static partial class WarmUp
 {
     private const uint WindowBytes = 64 << 10;
+    private static readonly ByteString Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hello"}]""");
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>Generates, and logs if the engine cannot answer now: it may be busy, or serve other calls only.</summary>
-    public static async Task RunAsync(IPEndPoint endpoint, string model, ILogger logger, CancellationToken cancellationToken)
+    /// <summary>Opens a connection of a replica to itself.</summary>
+    /// <param name="keys">Keys that it asks its callers for; null: none.</param>
+    /// <param name="identity">Its certificate; null: its gRPC is not encrypted.</param>
+    public static GrpcChannel Connect(IPEndPoint endpoint, LinkKeys? keys, TlsIdentity? identity)
     {
-        using var channel = GrpcChannel.ForAddress($"http://{Reachable(endpoint)}", new GrpcChannelOptions
+        var handler = new SocketsHttpHandler { UseProxy = false };
+        if (identity is not null)
         {
-            HttpHandler = new SocketsHttpHandler { UseProxy = false }, DisposeHttpClient = true, ThrowOperationCanceledOnCancellation = true,
+            // It knows its own certificate. As a client it shows the same one, for servers that ask for one.
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.GetCertHashString() == identity.Certificate.GetCertHashString();
+            handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => identity.Certificate;
+        }
+        var http = new HttpClient(handler) { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+        if (keys is not null)
+            http.DefaultRequestHeaders.Add("authorization", keys.Authorization);
+        return GrpcChannel.ForAddress($"{(identity is null ? "http" : "https")}://{Reachable(endpoint)}", new GrpcChannelOptions
+        {
+            HttpClient = http, DisposeHttpClient = true, ThrowOperationCanceledOnCancellation = true,
         });
+    }
+
+    /// <summary>Generates, and logs if the engine cannot answer now: it may be busy, or serve other calls only.</summary>
+    /// <param name="connection">Disposed at the end.</param>
+    public static async Task RunAsync(GrpcChannel connection, ModelDescription model, ILogger logger, CancellationToken cancellationToken)
+    {
+        using var channel = connection;
         var sampling = new Sampling { Temperature = 1, Seed = 1 };
-        var request = new GenerateRequest { RequestId = "warm-up", Model = model, Text = "Hello", MaxTokens = 4, Sampling = sampling };
+        var request = new GenerateRequest { RequestId = "warm-up", Model = model.Name, MaxTokens = 4, Sampling = sampling };
+        var text = new GenerateRequest(request) { Text = "Hello" };
         using var timeout = new CancellationTokenSource(Timeout, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
             using var bus = new Inference.InferenceClient(channel).Bus(cancellationToken: either.Token);
+            request = model.Chat ? new GenerateRequest(request) { Chat = new ChatPrompt { Messages = Messages } } : text;
             (var begun, var refusal) = await AskAsync(bus, 1, request, either.Token);
+            // Some servers have chats only, and some models no template for them: which one is not always known.
+            if (refusal is not null && model.Chat)
+                (begun, refusal) = await AskAsync(bus, 3, request = text, either.Token);
             if (refusal is not null)
             {
                 Log.Refused(logger, refusal.Message);

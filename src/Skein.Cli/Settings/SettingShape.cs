@@ -11,8 +11,8 @@ namespace Skein.Cli.Settings;
 internal sealed record SettingShape(
     IReadOnlyList<string> Types, double? Min = null, double? Max = null, IReadOnlyList<string>? Words = null, string? Pattern = null, bool IsList = false)
 {
-    /// <summary>A number is in seconds.</summary>
-    public static SettingShape Duration { get; } = new(["string", "number"], Pattern: @"^[0-9]+(\.[0-9]+)?(ms|s|m|h)?$");
+    /// <summary>Only 0 needs no unit.</summary>
+    public static SettingShape Duration { get; } = new(["string"], Pattern: @"^([0-9]+(\.[0-9]+)?(ms|s|m|h)|0)$");
 
     /// <summary>A number is in bytes.</summary>
     public static SettingShape Size { get; } = new(["string", "integer"], Pattern: "^[0-9]+(KiB|MiB|GiB|TiB)?$");

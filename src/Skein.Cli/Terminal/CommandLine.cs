@@ -61,7 +61,11 @@ internal static class CommandLine
     /// <summary>Warns of variables that are not settings of any verb but differ from one by a typing error.</summary>
     internal static async Task WarnOfMisspeltVariablesAsync(RootCommand root, IDictionary environment, TextWriter error)
     {
-        HashSet<string> known = [.. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable)];
+        HashSet<string> known =
+        [
+            .. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), SecretVariables.ApiKey,
+            SecretVariables.LinkKey,
+        ];
         foreach (var variable in environment.Keys.OfType<string>().Where(name => name.StartsWith(SettingSources.VariablePrefix, StringComparison.Ordinal)))
         {
             if (!known.Contains(variable) && Spelling.Closest(variable, known) is { } meant)

@@ -1,4 +1,4 @@
-using Grpc.Net.Client;
+using Google.Protobuf;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;
 
@@ -13,6 +13,8 @@ internal sealed class ReplicaOperations(
     InProcessReplicaLink? inProcess = null)
 {
     private const int ProbeTokens = 8;
+
+    private static readonly ByteString ProbeMessages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hello"}]""");
 
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
@@ -112,14 +114,11 @@ internal sealed class ReplicaOperations(
     private async Task<T> CallAsync<T>(
         Replica replica, Func<ReplicaAdmin.ReplicaAdminClient, CallOptions, AsyncUnaryCall<T>> send, CancellationToken cancellationToken)
     {
-        using var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
-        {
-            HttpHandler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = options.ConnectTimeout }, DisposeHttpClient = true, MaxRetryAttempts = 1,
-        });
+        using var channel = MemberChannel.Open(replica.Description.Address, options);
         try
         {
             var deadline = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
-            using var call = send(new ReplicaAdmin.ReplicaAdminClient(channel), deadline);
+            using var call = send(new ReplicaAdmin.ReplicaAdminClient(MemberChannel.Invoker(channel, options)), deadline);
             return await call;
         }
         catch (RpcException error)
@@ -132,9 +131,24 @@ internal sealed class ReplicaOperations(
     {
         var request = new GenerateRequest
         {
-            RequestId = $"probe-{replica.Id.Name}", Model = model, Text = "Hello", MaxTokens = ProbeTokens, N = 1, Attempt = 1,
+            RequestId = $"probe-{replica.Id.Name}", Model = model, MaxTokens = ProbeTokens, N = 1, Attempt = 1,
             Sampling = new Sampling { Temperature = 0, Seed = 1 },
         };
+        if (replica.Description.ModelDescriptions.GetValueOrDefault(model) is { Chat: false })
+            return await AskAsync(replica, new GenerateRequest(request) { Text = "Hello" }, cancellationToken);
+        try
+        {
+            return await AskAsync(replica, new GenerateRequest(request) { Chat = new ChatPrompt { Messages = ProbeMessages } }, cancellationToken);
+        }
+        catch (FaultException)
+        {
+            // Some servers have chats only, and some models no template for them; a replica that has just joined has not told which.
+            return await AskAsync(replica, new GenerateRequest(request) { Text = "Hello" }, cancellationToken);
+        }
+    }
+
+    private async Task<ProbeRow> AskAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken)
+    {
         var asked = time.GetTimestamp();
         var tokens = 0;
         var finished = false;
@@ -145,7 +159,7 @@ internal sealed class ReplicaOperations(
         }
         if (!finished)
             throw new FaultException(Fault.EngineFailed, "the stream ended without its finish");
-        return new ProbeRow(model, tokens, time.GetElapsedTime(asked).TotalMilliseconds);
+        return new ProbeRow(request.Model, tokens, time.GetElapsedTime(asked).TotalMilliseconds);
     }
 }
 

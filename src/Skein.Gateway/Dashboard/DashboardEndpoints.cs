@@ -19,6 +19,7 @@ internal static class DashboardEndpoints
         ("/dashboard/dashboard.css", "dashboard.css", "text/css; charset=utf-8"),
         ("/dashboard/dashboard.js", "dashboard.js", "text/javascript; charset=utf-8"),
         ("/dashboard/playground.js", "playground.js", "text/javascript; charset=utf-8"),
+        ("/dashboard/rollout.js", "rollout.js", "text/javascript; charset=utf-8"),
     ];
 
     public static void MapDashboard(this IEndpointRouteBuilder endpoints)

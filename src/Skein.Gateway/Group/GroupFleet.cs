@@ -110,7 +110,7 @@ internal sealed class GroupFleet : IFleetSource
         replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
 
     // Metadata is input from outside: a string that is not an address must not become part of a request.
-    private static bool IsAddress(string address) =>
+    internal static bool IsAddress(string address) =>
         Uri.TryCreate($"http://{address}", UriKind.Absolute, out var uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
 
     private ReplicaDescription Describe(Member replica, Dictionary<ReplicaId, KnownReplica> before)
@@ -127,7 +127,7 @@ internal sealed class GroupFleet : IFleetSource
         return new ReplicaDescription
         {
             Id = id,
-            Address = metadata.Grpc,
+            Address = metadata.Tls ? $"https://{metadata.Grpc}" : metadata.Grpc,
             Models = answer is null ? metadata.Models : answer.Fingerprints.Keys,
             ModelsDigest = digest,
             MetadataVersion = known.MetadataVersion,

@@ -1,6 +1,9 @@
 namespace Skein.Gateway.Keys;
 
-/// <summary>Counts what one key uses and refuses new requests when a limit is reached. A running request is never cut. Thread-safe.</summary>
+/// <summary>
+/// Counts what one key uses and refuses new requests when a limit is reached. A running request is never cut. The limits are those of all gateways together,
+/// which exchange what they used. Thread-safe.
+/// </summary>
 internal sealed class KeyMeter
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -16,10 +19,20 @@ internal sealed class KeyMeter
     private long _allRequests;
     private long _allTokens;
     private int _running;
+    private double _share;
 
-    public KeyMeter(ApiKey key, TimeProvider time)
+    /// <summary>Requests that were asked for since the last exchange, refused ones too, and before it, halved with each.</summary>
+    private long _asked;
+    private double _demand;
+
+    /// <summary>Requests on other gateways, and how many may run on this one.</summary>
+    private long _runningElsewhere;
+    private double _mostRunning = double.MaxValue;
+
+    /// <param name="share">Part of the limits that this gateway may use until the first exchange; 1 for all.</param>
+    public KeyMeter(ApiKey key, TimeProvider time, double share = 1)
     {
-        (_key, _time, _origin) = (key, time, time.GetTimestamp());
+        (_key, _time, _origin, _share) = (key, time, time.GetTimestamp(), share);
         Replace(key);
     }
 
@@ -42,8 +55,12 @@ internal sealed class KeyMeter
             if (RefusalOf(model) is { } forbidden)
                 return forbidden;
             var now = Now;
-            if (_key.Streams is { } most && _running >= most)
-                return new KeyRefusal($"this API key has {_running} requests running; allowed at the same time: {most}", TimeSpan.FromSeconds(1));
+            _asked++;
+            if (_key.Streams is { } most && (_running >= _mostRunning || _running + _runningElsewhere >= most))
+            {
+                var running = _running + _runningElsewhere;
+                return new KeyRefusal($"this API key has {running} requests running; allowed at the same time: {most}", TimeSpan.FromSeconds(1));
+            }
             if (Refusal(_requests, "requests per minute", now) is { } requests)
                 return requests;
             if (Refusal(_tokens, "tokens per minute", now) is { } tokens)
@@ -66,6 +83,7 @@ internal sealed class KeyMeter
             if (RefusalOf(model) is { } forbidden)
                 return forbidden;
             var now = Now;
+            _asked++;
             if (Refusal(_requests, "requests per minute", now) is { } requests)
                 return requests;
             _requests?.Charge(1, now);
@@ -101,6 +119,61 @@ internal sealed class KeyMeter
         }
     }
 
+    /// <summary>What the key has used here, for other gateways.</summary>
+    /// <returns>Null: it has no limit.</returns>
+    public KeyUseRow? Report()
+    {
+        lock (_gate)
+        {
+            if (_requests is null && _tokens is null && _dayTokens is null && _key.Streams is null)
+                return null;
+            var now = Now;
+            var row = new KeyUseRow
+            {
+                Name = _key.Name, Requests = (ulong)_allRequests, Tokens = _allTokens, Running = (uint)_running, Demand = _demand + _asked,
+            };
+            // Set only where there is one: an unset field is absent.
+            if (_requests is not null)
+                row.RequestsLeft = _requests.Level(now);
+            if (_tokens is not null)
+                row.TokensLeft = _tokens.Level(now);
+            if (_dayTokens is not null)
+                row.DayTokensLeft = _dayTokens.Level(now);
+            return row;
+        }
+    }
+
+    /// <summary>Takes in what other gateways report. Unchecked: it is input from outside.</summary>
+    public void Exchange(KeyUseElsewhere elsewhere)
+    {
+        lock (_gate)
+        {
+            var now = Now;
+            _requests?.ChargeElsewhere(elsewhere.Requests, now);
+            _tokens?.ChargeElsewhere(elsewhere.Tokens, now);
+            _dayTokens?.ChargeElsewhere(elsewhere.Tokens, now);
+            _requests?.LowerTo(elsewhere.RequestsLeft, now);
+            _tokens?.LowerTo(elsewhere.TokensLeft, now);
+            _dayTokens?.LowerTo(elsewhere.DayTokensLeft, now);
+            _demand = (_demand / 2) + _asked;
+            _asked = 0;
+            _share = KeyShare.Of(_demand, elsewhere.Demand, elsewhere.Gateways);
+            _requests?.Reshare(_share, now);
+            _tokens?.Reshare(_share, now);
+            _dayTokens?.Reshare(_share, now);
+            _runningElsewhere = elsewhere.Running;
+            ShareStreams();
+        }
+    }
+
+    private void ShareStreams()
+    {
+        if (_key.Streams is not { } most)
+            return;
+        var free = Math.Max(0, most - _runningElsewhere - _running);
+        _mostRunning = _share >= 1 ? most : _running + Math.Max(free * _share, Math.Min(free, 1));
+    }
+
     private KeyRefusal? RefusalOf(string model)
     {
         if (_key.Models.Count == 0 || _key.Models.Contains(model))
@@ -125,10 +198,19 @@ internal sealed class KeyMeter
         _tokens = Bucket(_tokens, key.TokensPerMinute, Minute, now);
         _dayTokens = Bucket(_dayTokens, key.TokensPerDay, Day, now);
         _key = key;
+        ShareStreams();
     }
 
-    private static TokenBucket? Bucket(TokenBucket? before, long? limit, TimeSpan window, TimeSpan now) =>
-        limit is not { } capacity ? null : before?.Capacity == capacity ? before : new TokenBucket(capacity, window, now);
+    private TokenBucket? Bucket(TokenBucket? before, long? limit, TimeSpan window, TimeSpan now)
+    {
+        if (limit is not { } capacity)
+            return null;
+        if (before?.Capacity == capacity)
+            return before;
+        var bucket = new TokenBucket(capacity, window, now);
+        bucket.Reshare(_share, now);
+        return bucket;
+    }
 }
 
 /// <param name="RetryAfter">When a request is admitted again; null: the key does not allow it at all.</param>

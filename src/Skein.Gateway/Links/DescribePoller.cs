@@ -1,29 +1,34 @@
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace Skein.Gateway.Links;
 
 /// <summary>
 /// Asks each new generation of a replica for its description, until it answers, and again when the group reports that its models changed: gossip carries
 /// digests only. This also opens the connection, and compiles the code behind it, before the first request. Thread-safe.
 /// </summary>
-internal sealed class DescribePoller : IDisposable
+internal sealed partial class DescribePoller : IDisposable
 {
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LoggedPause = TimeSpan.FromMilliseconds(800);
 
     private readonly FleetTracker _fleet;
     private readonly Func<Replica, CancellationToken, Task<DescribeResponse>> _describe;
     private readonly Action<ReplicaDescription, DescribeResponse> _learn;
     private readonly BackgroundTasks _tasks;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private Dictionary<Replica, ulong> _asked = [];
 
     /// <param name="learn">Receives each answer, which is unchecked input, and what was known of the replica when it was asked.</param>
     public DescribePoller(
         FleetTracker fleet, Func<Replica, CancellationToken, Task<DescribeResponse>> describe, Action<ReplicaDescription, DescribeResponse> learn,
-        BackgroundTasks tasks, TimeProvider time)
+        BackgroundTasks tasks, TimeProvider time, ILogger<DescribePoller>? logger = null)
     {
         (_fleet, _describe, _learn, _tasks, _time) = (fleet, describe, learn, tasks, time);
+        _logger = logger ?? NullLogger<DescribePoller>.Instance;
         _fleet.Changed += PollNew;
     }
 
@@ -50,13 +55,19 @@ internal sealed class DescribePoller : IDisposable
 
     private async Task PollAsync(Replica replica, ReplicaDescription known, CancellationToken stop)
     {
+        var isLogged = false;
         for (var pause = FirstPause; IsCurrent(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
-            if (await AskAsync(replica, stop) is { } answer)
+            var (answer, problem) = await AskAsync(replica, stop);
+            if (answer is not null)
             {
                 _learn(known, answer);
                 return;
             }
+            // One that starts or dies is silent for a moment. One that is still silent later needs its operator, such as one with another link key.
+            if (pause >= LoggedPause && !isLogged)
+                Log.NotDescribed(_logger, replica.Id.Name, problem);
+            isLogged |= pause >= LoggedPause;
             await Task.Delay(pause, _time, stop);
         }
     }
@@ -64,17 +75,23 @@ internal sealed class DescribePoller : IDisposable
     private bool IsCurrent(Replica replica, ReplicaDescription known) =>
         _fleet.Current.Replicas.Contains(replica) && replica.Description.ModelsDigest == known.ModelsDigest;
 
-    private async Task<DescribeResponse?> AskAsync(Replica replica, CancellationToken stop)
+    private async Task<(DescribeResponse? Answer, string Problem)> AskAsync(Replica replica, CancellationToken stop)
     {
         using var timeout = new CancellationTokenSource(AnswerTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
         try
         {
-            return await _describe(replica, either.Token);
+            return (await _describe(replica, either.Token), "");
         }
         catch (Exception failure) when (failure is FaultException || (failure is OperationCanceledException && !stop.IsCancellationRequested))
         {
-            return null;
+            return (null, failure is FaultException ? failure.Message : "it did not answer in time");
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3120, LogLevel.Warning, "Replica {Name} does not say what it serves, and cannot be used: {Problem}")]
+        public static partial void NotDescribed(ILogger logger, string name, string problem);
     }
 }

@@ -60,6 +60,9 @@ internal static class LinkFaults
         if (code == StatusCode.ResourceExhausted && details?.GetDetail<SlotRefusal>() is not null)
             return Fault.NoSlot;
         var info = details?.GetDetail<ErrorInfo>();
+        // The replica refuses this gateway, whatever the request: another replica may have its key.
+        if (code == StatusCode.Unauthenticated && info is null)
+            return Fault.Unreachable;
         return FaultTable.FromReplica(code, info?.Domain == FaultTable.Domain ? info.Reason : null);
     }
 }

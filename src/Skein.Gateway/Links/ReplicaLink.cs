@@ -1,5 +1,7 @@
+using System.Security.Cryptography.X509Certificates;
 using Skein.Gateway.Links.Bus;
 using Skein.Gateway.Links.InProcess;
+using Skein.Serving.Security;
 
 namespace Skein.Gateway.Links;
 
@@ -33,7 +35,7 @@ internal interface IReplicaTransport : IReplicaLink
     Task IReplicaLink.ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
 }
 
-/// <summary>Settings of the connections to replicas. Immutable.</summary>
+/// <summary>Settings of the connections to replicas and other gateways. Immutable.</summary>
 public sealed record LinkOptions
 {
     /// <summary>Longest time to make a connection. Default 1 s.</summary>
@@ -44,6 +46,21 @@ public sealed record LinkOptions
 
     /// <summary>A connection that leaves a ping unanswered for this long is closed and replaced. Default 5 s.</summary>
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Secrets of the group: the first is sent to replicas and other gateways. Called for each call, so that they can be replaced at run time. Null: none is
+    /// sent, and other gateways may not ask this one. Default null.
+    /// </summary>
+    public Func<LinkKeys>? Keys { get; init; }
+
+    /// <summary>
+    /// Authorities of the certificates of replicas and other gateways whose gRPC is encrypted. Each of their certificates is accepted, whatever its name: these
+    /// authorities should issue certificates for members only. Null: the authorities of the system, and names are checked. Default null.
+    /// </summary>
+    public X509Certificate2Collection? Authorities { get; init; }
+
+    /// <summary>Certificate that is shown to members that ask for one (mTLS); called for each connection. Null: none. Default null.</summary>
+    public Func<TlsIdentity>? Identity { get; init; }
 
     /// <summary>Replaces the sockets, for tests. Null: sockets.</summary>
     internal Func<HttpMessageHandler>? CreateHandler { get; init; }

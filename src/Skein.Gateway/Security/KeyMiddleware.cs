@@ -1,17 +1,20 @@
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Keys;
+using Skein.Gateway.Peers;
 using Skein.Gateway.Telemetry;
+using Skein.Serving.Security;
 
 namespace Skein.Gateway.Security;
 
 /// <summary>
 /// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, the dashboard's
 /// page, which has no data of its own, and CORS preflights, which cannot carry one. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client
-/// cannot tell a missing key from a wrong one.
+/// cannot tell a missing key from a wrong one. Other gateways show the group's link key, whether clients need keys or not.
 /// </summary>
 /// <param name="metrics">Counts and logs refusals; null: nobody does.</param>
-internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = null)
+/// <param name="linkKeys">Keys of the group; null: other gateways are refused.</param>
+internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = null, Func<LinkKeys>? linkKeys = null)
 {
     private const string Bearer = "Bearer ";
 
@@ -20,6 +23,8 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
 
     public Task EnterAsync(HttpContext http, RequestDelegate next)
     {
+        if (http.Request.Path.StartsWithSegments(GatewayPeerService.Path, StringComparison.OrdinalIgnoreCase))
+            return LinkKeyGate.EnterAsync(http, linkKeys?.Invoke(), next);
         if (!keys.IsRequired || Any(Open, http) || HttpMethods.IsOptions(http.Request.Method))
             return next(http);
         return keys.Find(SecretOf(http.Request.Headers)) is not { } key ? UnauthorizedAsync(http)

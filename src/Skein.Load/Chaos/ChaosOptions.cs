@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+
 namespace Skein.Load.Chaos;
 
 /// <summary>Options of a chaos run. Immutable; validated by <see cref="ChaosRun"/>.</summary>
@@ -26,6 +28,12 @@ public sealed record ChaosOptions
 
     /// <summary>Kinds of faults. Default: all.</summary>
     public IReadOnlyList<FaultKind> Kinds { get; init; } = Enum.GetValues<FaultKind>();
+
+    /// <summary>API key to send. Null (the default): none.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>Authorities of the gateway's certificate. Null (the default): those of the system.</summary>
+    public X509Certificate2Collection? TrustedRoots { get; init; }
 
     internal void Validate()
     {

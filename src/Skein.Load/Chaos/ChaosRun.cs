@@ -115,6 +115,8 @@ public sealed class ChaosRun(ChaosOptions options, IChaosCluster cluster, TimePr
     private BenchOptions Load(Uri target) => new()
     {
         Target = target,
+        Key = options.Key,
+        TrustedRoots = options.TrustedRoots,
         Concurrency = options.Streams,
         MaxTokens = options.MaxTokens,
         Prompts = Prompts,

@@ -23,7 +23,7 @@ internal sealed class SkeinTarget : IBenchTarget
             MaxReceiveMessageSize = null,
             DisposeHttpClient = true,
             ThrowOperationCanceledOnCancellation = true,
-            HttpHandler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true, ConnectTimeout = TimeSpan.FromSeconds(10) },
+            HttpClient = TargetHttp.Create(options.Key, options.TrustedRoots),
         });
         _client = new Inference.InferenceClient(_channel);
     }

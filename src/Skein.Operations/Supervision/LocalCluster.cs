@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using Skein.Operations.Fleet;
 
 namespace Skein.Operations.Supervision;
@@ -13,12 +14,18 @@ public sealed class LocalCluster : IDisposable
     private static readonly TimeSpan ReadyPeriod = TimeSpan.FromMilliseconds(20);
 
     private readonly List<SupervisedMember> _members;
+    private readonly X509Certificate2Collection? _trustedRoots;
     private readonly CancellationTokenSource _stop = new();
 
     /// <param name="specs">Members in start order. The first is a gateway and the seed of all others.</param>
     /// <param name="say">Receives one line per event: an exit, a restart, a log line of a member.</param>
-    public LocalCluster(IEnumerable<MemberSpec> specs, TimeSpan restartDelay, TimeProvider time, Action<string> say) =>
+    /// <param name="trustedRoots">Authorities of the gateways' certificates; null: those of the system.</param>
+    public LocalCluster(
+        IEnumerable<MemberSpec> specs, TimeSpan restartDelay, TimeProvider time, Action<string> say, X509Certificate2Collection? trustedRoots = null)
+    {
         _members = [.. specs.Select(spec => new SupervisedMember(spec, restartDelay, () => SeedsFor(spec.Name), time, say))];
+        _trustedRoots = trustedRoots;
+    }
 
     public IReadOnlyList<SupervisedMember> Members => _members;
 
@@ -31,7 +38,7 @@ public sealed class LocalCluster : IDisposable
     {
         await StartAsync(_members[0], onReady, cancellationToken);
         await Task.WhenAll(_members.Skip(1).Select(member => StartAsync(member, onReady, cancellationToken)));
-        using var gateway = new GatewayClient(new Uri($"http://{_members[0].LastReady!.Http}"));
+        using var gateway = new GatewayClient(_members[0].LastReady!.HttpUrl, trustedRoots: _trustedRoots);
         using var timeout = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try

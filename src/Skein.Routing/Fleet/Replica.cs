@@ -301,7 +301,8 @@ public sealed class Replica
 
     private void CopyDescription()
     {
-        (_weight, _ownSlots, _isDraining, _isSuspect) = (_measuredWeight ?? _description.Weight, _description.Slots, _description.Draining, _description.Suspect);
+        _weight = _measuredWeight ?? _description.Weight;
+        (_ownSlots, _isDraining, _isSuspect) = (_description.Slots, _description.Draining, _description.Suspect);
         // In the middle of its eighth: only the last two count.
         _gossipPressure = _description.KvUsed == 0 ? 0 : CachePressure(Math.Min(1, _description.KvUsed + KvHalfStep) * 1000);
     }

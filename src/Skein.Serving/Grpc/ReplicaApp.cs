@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -7,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
+using Skein.Serving.Security;
 
 namespace Skein.Serving.Grpc;
 
@@ -14,6 +16,9 @@ namespace Skein.Serving.Grpc;
 public sealed class ReplicaApp : IAsyncDisposable
 {
     private const int MaxRequestBytes = 32 << 20;
+
+    /// <summary>Probes of a service manager have no key.</summary>
+    private const string HealthPath = "/grpc.health.v1.Health";
 
     /// <summary>Interval of pings on an idle connection, and how long one may stay unanswered before the connection is closed.</summary>
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(10);
@@ -60,8 +65,16 @@ public sealed class ReplicaApp : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, OwnedHostLifetime>();
         builder.Services.AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
+        // Created now: a meter that nobody asks for would measure nothing.
+        app.Services.GetRequiredService<ReplicaMetrics>();
+        if (options.LinkKeys is { } keys)
+        {
+            app.Use((http, next) => http.Request.Path.StartsWithSegments(HealthPath, StringComparison.OrdinalIgnoreCase)
+                ? next(http)
+                : LinkKeyGate.EnterAsync(http, keys(), next));
+        }
         app.MapGrpcService<InferenceService>();
         app.MapGrpcService<ReplicaAdminService>();
         app.MapGrpcHealthChecksService();
@@ -91,6 +104,8 @@ public sealed class ReplicaApp : IAsyncDisposable
         services.AddSingleton<ReplicaAdminService>();
         services.AddSingleton<InferenceService>();
         services.AddHostedService<EngineHostService>();
+        services.AddMetrics();
+        services.AddSingleton(provider => new ReplicaMetrics(provider.GetRequiredService<IMeterFactory>(), provider.GetRequiredService<EngineHost>()));
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = MaxRequestBytes;
@@ -112,7 +127,11 @@ public sealed class ReplicaApp : IAsyncDisposable
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = KeepAlive;
         kestrel.Limits.Http2.KeepAlivePingTimeout = KeepAlive;
-        kestrel.Listen(options.Endpoint, listener => listener.Protocols = HttpProtocols.Http2);
+        kestrel.Listen(options.Endpoint, listener =>
+        {
+            listener.Protocols = HttpProtocols.Http2;
+            ServerTls.Apply(listener, options.Tls);
+        });
     }
 }
 

@@ -10,7 +10,6 @@ public class DurationsTests
     [InlineData("1.5s", 1_500)]
     [InlineData("10m", 600_000)]
     [InlineData("2h", 7_200_000)]
-    [InlineData("3", 3_000)]
     [InlineData("0", 0)]
     public void TryParse_NumberWithUnit_IsRead(string text, double milliseconds)
     {
@@ -21,6 +20,7 @@ public class DurationsTests
     [Theory]
     [InlineData("")]
     [InlineData("s")]
+    [InlineData("3")]
     [InlineData("-1s")]
     [InlineData("1 s")]
     [InlineData("1d")]

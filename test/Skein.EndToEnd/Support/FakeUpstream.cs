@@ -1,9 +1,12 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
+using Skein.Load.Chaos.Network;
 
 namespace Skein.EndToEnd.Support;
 
@@ -41,11 +44,17 @@ internal sealed class FakeUpstream : IAsyncDisposable
     /// <summary>Starts one.</summary>
     /// <param name="fuse">Kills it in the middle of a stream.</param>
     /// <param name="port">0: a free one.</param>
-    public static async Task<FakeUpstream> StartAsync(Fuse fuse, int port = 0)
+    /// <param name="network">Where it listens; null: the network of this process.</param>
+    public static async Task<FakeUpstream> StartAsync(Fuse fuse, int port = 0, NetworkNamespace? network = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRouting();
         builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
+        if (network is not null)
+        {
+            var socket = await network.RunAsync(() => SocketTransportOptions.CreateDefaultBoundListenSocket(new IPEndPoint(IPAddress.Loopback, port)));
+            builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = _ => socket);
+        }
         var server = new FakeUpstream(builder.Build(), fuse);
         server._app.Use(async (http, next) =>
         {

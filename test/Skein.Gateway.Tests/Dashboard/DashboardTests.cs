@@ -15,7 +15,7 @@ public sealed partial class DashboardTests : WholeGateway
 
         var parts = Parts().Matches(page).Select(match => match.Groups["part"].Value).ToList();
         Assert.Equal(["/dashboard/dashboard.css", "/dashboard/dashboard.js"], parts);
-        foreach (var part in (string[])[.. parts, "/dashboard/playground.js"])
+        foreach (var part in (string[])[.. parts, "/dashboard/playground.js", "/dashboard/rollout.js"])
             Assert.NotEmpty(await Client.GetStringAsync(part, TestContext.Current.CancellationToken));
     }
 

@@ -47,10 +47,14 @@ public sealed class LinkErrorsTests
     /// <summary>A refusal of the request or its sender is not a fault of the replica: it is not retried, and no breaker counts it.</summary>
     [Theory]
     [InlineData(StatusCode.InvalidArgument)]
-    [InlineData(StatusCode.Unauthenticated)]
     [InlineData(StatusCode.PermissionDenied)]
     public void From_RefusalOfTheRequest_BlamesTheRequest(StatusCode code) =>
         Assert.Equal(Fault.InvalidRequest, LinkFaults.From(new RpcException(new Status(code, "no"))).Fault);
+
+    /// <summary>The replica refuses this gateway's link key: that says nothing of the request.</summary>
+    [Fact]
+    public void From_RefusalOfTheGateway_BlamesTheReplica() =>
+        Assert.Equal(Fault.Unreachable, LinkFaults.From(new RpcException(new Status(StatusCode.Unauthenticated, "no"))).Fault);
 
     [Fact]
     public void From_StatusWithTheEnginesError_KeepsItWithinItsBounds()

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Skein.Gateway.Security;
+using Skein.Serving.Security;
 
 namespace Skein.Gateway.Tests.Security;
 

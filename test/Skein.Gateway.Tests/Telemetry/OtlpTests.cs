@@ -14,6 +14,8 @@ using Skein.Engines;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Tests.Links;
 using Skein.Gateway.Upstreams;
+using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Gateway.Tests.Telemetry;
 
@@ -73,5 +75,34 @@ public sealed class OtlpTests : IAsyncLifetime
         Assert.Contains("is served", _received["/v1/logs"], StringComparison.Ordinal);
         Assert.All(_received.Values, text => Assert.DoesNotContain("secret", text, StringComparison.Ordinal));
         await gateway.StopAsync(new CancellationToken(canceled: true));
+    }
+
+    /// <summary>Replicas exported nothing: a trace ended at the gateway.</summary>
+    [Fact]
+    public async Task Attempt_OfAReplicaWithACollector_IsInItsTracesAndMetrics()
+    {
+        var telemetry = new TelemetryOptions { Otlp = new Uri(_collector.Urls.First()), OtlpOverHttp = true };
+        var engine = new KeyedEngine();
+        await using var replica = ReplicaApp.Build(
+            new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) }, engine, builder => builder.Services.AddReplicaExport(telemetry, "r-1"));
+        await replica.StartAsync(Stop);
+        await using var gateway = new GatewaySide(replica.Endpoint.ToString());
+        engine.Of("hello").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Finish);
+        var request = new GenerateRequest
+        {
+            Text = "hello", Model = "m", Attempt = 1, RequestId = "request-7", TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        };
+
+        await gateway.Read(request).RestAsync();
+
+        Assert.True(replica.Services.GetRequiredService<TracerProvider>().ForceFlush((int)Deadline.TotalMilliseconds));
+        Assert.True(replica.Services.GetRequiredService<MeterProvider>().ForceFlush((int)Deadline.TotalMilliseconds));
+        Assert.All(["skein-replica", "r-1", "generate m", "request-7", "skein.first_token"], text => Assert.Contains(text, _received["/v1/traces"], StringComparison.Ordinal));
+        Assert.All(
+            ["skein.engine.slots", "skein.engine.running", "skein.engine.tokens", "skein.engine.attempts"],
+            text => Assert.Contains(text, _received["/v1/metrics"], StringComparison.Ordinal));
+        var sent = Assert.Single(engine.Asked);
+        Assert.StartsWith("00-0af7651916cd43dd8448eb211c80319c-", sent.TraceParent, StringComparison.Ordinal);
+        Assert.NotEqual(request.TraceParent, sent.TraceParent);
     }
 }

@@ -1,8 +1,10 @@
 // Reads the gateway's overview once a second and shows it. Data goes into the page as text only, never as markup.
 import { startPlayground } from "./playground.js";
+import { rollout } from "./rollout.js";
 
 const PERIOD_MS = 1000;
 const TIMEOUT_MS = 5000;
+const PROBE_TIMEOUT_MS = 60000;
 const KEY_NAME = "skein-key";
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -218,6 +220,34 @@ function action(name, label, verb, body) {
   return button;
 }
 
+// A GET without a body.
+async function ask(path, body) {
+  const signal = AbortSignal.timeout(path.endsWith("/probe") ? PROBE_TIMEOUT_MS : TIMEOUT_MS);
+  const sent = body === undefined ? { headers: headers(), signal }
+    : { method: "POST", headers: { ...headers(), "content-type": "application/json" }, body: JSON.stringify(body), signal };
+  const response = await fetch(path, sent);
+  if (!response.ok) throw new Error(await messageOf(response));
+  return response.json();
+}
+
+async function updateAll() {
+  const revision = prompt("Revision to which all replicas are brought, one after the other:")?.trim();
+  if (!revision) return;
+  const [button, result] = [byId("rollout"), byId("action-result")];
+  button.disabled = true;
+  result.className = "";
+  try {
+    const updated = await rollout(revision, ask, text => setText(result, `Rollout to ${revision}: ${text}`));
+    setText(result, `Rollout to ${revision}: done, ${updated} replicas updated`);
+    result.className = "good";
+  } catch (error) {
+    setText(result, `Rollout to ${revision} stopped: ${error.message}`);
+    result.className = "bad";
+  } finally {
+    button.disabled = false;
+  }
+}
+
 function renderFailovers(failovers) {
   const list = byId("failovers");
   const newest = list.dataset.newest ? Number(list.dataset.newest) : 0;
@@ -250,6 +280,7 @@ function openKeyDialog() {
 }
 
 byId("open-key").addEventListener("click", openKeyDialog);
+byId("rollout").addEventListener("click", updateAll);
 byId("key-dialog").addEventListener("close", event => {
   if (event.target.returnValue !== "use") return;
   const key = byId("key").value.trim();

@@ -3,7 +3,9 @@ using Grpc.Net.Client;
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>The connection to one generation of a replica, and the bus on it. Thread-safe.</summary>
-internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, AdmissionQueue? admission)
+/// <param name="calls">Calls on <paramref name="connection"/>.</param>
+/// <param name="admission">Receives the slots that the replica offers; null: they are declined.</param>
+internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, CallInvoker calls, AdmissionQueue? admission)
 {
     private readonly Lock _gate = new();
     private volatile Replica _replica = replica;
@@ -12,7 +14,7 @@ internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, Ad
     private bool _isClosed;
     private bool _hasLeft;
 
-    public Inference.InferenceClient Client { get; } = new(connection);
+    public Inference.InferenceClient Client { get; } = new(calls);
 
     /// <summary>False once the replica was found not to know the bus.</summary>
     public bool HasBus => Volatile.Read(ref _bus) is not { IsUnknown: true };

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Grpc.Net.Client;
 
 namespace Skein.Gateway.Links.Bus;
 
@@ -69,28 +68,19 @@ internal sealed class ReplicaChannels : IDisposable
     // Opening does not connect yet: a channel that loses the race to be added costs nothing but itself.
     private ReplicaChannel Open(Replica replica)
     {
-        var handler = new SocketsHttpHandler
+        var channel = MemberChannel.Open(replica.Description.Address, _options, (handler, channel) =>
         {
-            UseProxy = false,
-            ConnectTimeout = _options.ConnectTimeout,
-            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
-            InitialHttp2StreamWindowSize = 1 << 20,
+            handler.PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan;
+            handler.InitialHttp2StreamWindowSize = 1 << 20;
             // A connection whose packets are lost looks idle. Without pings, new calls and probes would use it.
-            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            KeepAlivePingDelay = _options.KeepAliveInterval,
-            KeepAlivePingTimeout = _options.KeepAliveTimeout,
-        };
-        var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
-        {
-            HttpHandler = _options.CreateHandler?.Invoke() ?? handler,
-            DisposeHttpClient = true,
-            MaxReceiveMessageSize = MaxMessageBytes,
-            MaxSendMessageSize = MaxMessageBytes,
-            // Only the session may retry: it knows what was delivered.
-            MaxRetryAttempts = 1,
-            ThrowOperationCanceledOnCancellation = true,
+            handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
+            handler.KeepAlivePingDelay = _options.KeepAliveInterval;
+            handler.KeepAlivePingTimeout = _options.KeepAliveTimeout;
+            channel.MaxReceiveMessageSize = MaxMessageBytes;
+            channel.MaxSendMessageSize = MaxMessageBytes;
+            channel.ThrowOperationCanceledOnCancellation = true;
         });
-        return new ReplicaChannel(replica, channel, _admission);
+        return new ReplicaChannel(replica, channel, MemberChannel.Invoker(channel, _options), _admission);
     }
 
     private void CloseUnused()

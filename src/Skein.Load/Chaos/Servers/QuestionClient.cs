@@ -45,15 +45,21 @@ internal sealed class ArrivingAnswer
 }
 
 /// <summary>Asks questions of a gateway. Thread-safe.</summary>
-internal sealed class QuestionClient(Uri gateway, TimeSpan timeout, TimeProvider time) : IDisposable
+internal sealed class QuestionClient : IDisposable
 {
     private const int MostErrorBytes = 64 << 10;
     private const int MostWholeBytes = 8 << 20;
 
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false })
+    private readonly HttpClient _http;
+    private readonly TimeSpan _timeout;
+    private readonly TimeProvider _time;
+
+    public QuestionClient(ServerChaosOptions options, TimeProvider time)
     {
-        BaseAddress = gateway, Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = MostWholeBytes,
-    };
+        (_timeout, _time) = (options.RequestTimeout, time);
+        _http = TargetHttp.Create(options.Key, options.TrustedRoots);
+        (_http.BaseAddress, _http.MaxResponseContentBufferSize) = (options.Gateway, MostWholeBytes);
+    }
 
     /// <summary>The first model of the gateway's list.</summary>
     /// <exception cref="BenchException">It lists none, or does not answer.</exception>
@@ -74,9 +80,9 @@ internal sealed class QuestionClient(Uri gateway, TimeSpan timeout, TimeProvider
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public async Task<ReceivedAnswer> AskAsync(QuestionKind kind, string body, ArrivingAnswer arriving, CancellationToken cancellationToken)
     {
-        using var deadline = new CancellationTokenSource(timeout, time);
+        using var deadline = new CancellationTokenSource(_timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var progress = new Progress(time.GetTimestamp());
+        var progress = new Progress(_time.GetTimestamp());
         string? error = null;
         try
         {
@@ -101,11 +107,11 @@ internal sealed class QuestionClient(Uri gateway, TimeSpan timeout, TimeProvider
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            error = $"the answer did not end within {timeout.TotalSeconds:0} s";
+            error = $"the answer did not end within {_timeout.TotalSeconds:0} s";
         }
 
         return new ReceivedAnswer(
-            progress.Parts, progress.Tier, progress.Failovers, arriving.Events, progress.LongestGap, time.GetElapsedTime(progress.Start), error);
+            progress.Parts, progress.Tier, progress.Failovers, arriving.Events, progress.LongestGap, _time.GetElapsedTime(progress.Start), error);
     }
 
     public void Dispose() => _http.Dispose();
@@ -135,12 +141,12 @@ internal sealed class QuestionClient(Uri gateway, TimeSpan timeout, TimeProvider
         await using var events = new SseCommentStream(
             await response.Content.ReadAsStreamAsync(cancellationToken),
             comment => progress.Failovers = Math.Max(progress.Failovers, FailoverNote.Read(comment).Count));
-        var last = time.GetTimestamp();
+        var last = _time.GetTimestamp();
         await foreach (var item in SseParser.Create(events).EnumerateAsync(cancellationToken))
         {
-            var gap = time.GetElapsedTime(last);
+            var gap = _time.GetElapsedTime(last);
             progress.LongestGap = gap > progress.LongestGap ? gap : progress.LongestGap;
-            last = time.GetTimestamp();
+            last = _time.GetTimestamp();
             if (item.Data == "[DONE]")
                 progress.IsDone = true;
             else
@@ -153,7 +159,7 @@ internal sealed class QuestionClient(Uri gateway, TimeSpan timeout, TimeProvider
     {
         progress.Parts.Add(JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken)));
         progress.IsDone = true;
-        progress.LongestGap = time.GetElapsedTime(progress.Start);
+        progress.LongestGap = _time.GetElapsedTime(progress.Start);
         if (int.TryParse(HeaderOf(response.Headers, "x-skein-attempts"), NumberStyles.None, CultureInfo.InvariantCulture, out var attempts))
             progress.Failovers = Math.Max(0, attempts - kind.Choices);
     }

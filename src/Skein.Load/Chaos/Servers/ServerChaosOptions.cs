@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+
 namespace Skein.Load.Chaos.Servers;
 
 /// <summary>Options of a chaos run on model servers. Immutable; validated by <see cref="ServerChaosRun"/>.</summary>
@@ -38,6 +40,12 @@ public sealed record ServerChaosOptions
 
     /// <summary>Timeout of one request. 1 s to 1 h; default 2 min.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>API key to send. Null (the default): none.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>Authorities of the gateway's certificate. Null (the default): those of the system.</summary>
+    public X509Certificate2Collection? TrustedRoots { get; init; }
 
     internal void Validate()
     {

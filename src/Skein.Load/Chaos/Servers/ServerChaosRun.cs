@@ -27,7 +27,7 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
         var kinds = options.Kinds ?? servers.Kinds;
         foreach (var kind in kinds)
             OptionGuard.Require(servers.Kinds.Contains(kind), nameof(options.Kinds), kind, string.Join(", ", servers.Kinds));
-        using var client = new QuestionClient(options.Gateway, options.RequestTimeout, time);
+        using var client = new QuestionClient(options, time);
         var model = await client.FirstModelAsync(cancellationToken);
         var questions = await AskUndisturbedAsync(client, model, cancellationToken);
         var plan = new FaultPlan(kinds, leftAlone: 0, options.Seed) { Longest = LongestFault };

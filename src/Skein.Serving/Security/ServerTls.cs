@@ -4,9 +4,9 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
-namespace Skein.Gateway.Security;
+namespace Skein.Serving.Security;
 
-/// <summary>What a gateway shows its clients, and which clients it accepts. Immutable.</summary>
+/// <summary>What a member shows its clients, and which clients it accepts. Immutable.</summary>
 /// <param name="Certificate">With its private key.</param>
 /// <param name="Intermediates">Certificates between it and its root; sent to clients.</param>
 /// <param name="ClientAuthorities">Authorities of the certificates that clients must show (mTLS); null: clients show none.</param>
@@ -15,10 +15,11 @@ public sealed record TlsIdentity(
 
 /// <summary>TLS of one listener. A replaced identity is used from the next connection on. Thread-safe.</summary>
 /// <param name="current">Returns the identity in use; called for each connection.</param>
-internal sealed class ServerTls(Func<TlsIdentity> current, SslApplicationProtocol protocol)
+public sealed class ServerTls(Func<TlsIdentity> current, SslApplicationProtocol protocol)
 {
     private volatile Prepared? _prepared;
 
+    /// <summary>Encrypts a listener, whose protocol must be set before. Null: it is not encrypted.</summary>
     public static void Apply(ListenOptions listener, Func<TlsIdentity>? current)
     {
         if (current is null)

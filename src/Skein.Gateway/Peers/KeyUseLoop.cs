@@ -1,0 +1,107 @@
+using Grpc.Net.Client;
+using Skein.Gateway.Group;
+using Skein.Gateway.Keys;
+using Skein.Gateway.Links;
+
+namespace Skein.Gateway.Peers;
+
+/// <summary>Asks the other gateways of the group once a second what API keys have used there.</summary>
+internal sealed partial class KeyUseLoop(
+    KeyUseExchange exchange, ApiKeyStore keys, LinkOptions link, BackgroundTasks tasks, TimeProvider time, ILogger<KeyUseLoop> logger)
+{
+    /// <summary>Most gateways that are asked, the first ones by name. Each asks each.</summary>
+    public const int MostPeers = 64;
+
+    private static readonly TimeSpan Period = TokenBucket.ExchangePeriod;
+
+    /// <summary>Longest wait for an answer: the next round must not wait for it.</summary>
+    private static readonly TimeSpan Timeout = Period * 0.8;
+
+    /// <summary>Connections to gateways, by name and address. Used by one round at a time.</summary>
+    private readonly Dictionary<(string Name, string Address), GrpcChannel> _channels = [];
+
+    /// <summary>Gateways whose failure was logged.</summary>
+    private readonly HashSet<string> _failing = new(StringComparer.Ordinal);
+    private bool _hasWarned;
+
+    /// <summary>Follows until the gateway stops. Called once.</summary>
+    public void Follow(IMembership membership) => tasks.Observe(RunAsync(membership, tasks.Stopping));
+
+    /// <summary>One round.</summary>
+    internal async Task AskAsync(MembershipSnapshot group, CancellationToken cancellationToken)
+    {
+        List<(string Name, string Address)> peers =
+        [
+            .. group.Members.Where(member => member is { IsLive: true, IsSelf: false, Role: Roles.Gateway } && GroupFleet.IsAddress(member.Metadata.Grpc))
+                .OrderBy(member => member.Name, StringComparer.Ordinal).Take(MostPeers)
+                .Select(member => (member.Name, member.Metadata.Tls ? $"https://{member.Metadata.Grpc}" : member.Metadata.Grpc)),
+        ];
+        if (peers.Count > 0 && link.Keys is null)
+        {
+            if (!_hasWarned)
+                Log.NotShared(logger);
+            _hasWarned = true;
+            return;
+        }
+        CloseOthers(peers);
+        var reports = await Task.WhenAll(peers.Select(peer => AskAsync(peer, cancellationToken)));
+        exchange.Use(peers.Zip(reports).ToDictionary(pair => pair.First.Name, pair => pair.Second, StringComparer.Ordinal));
+    }
+
+    private async Task RunAsync(IMembership membership, CancellationToken stopping)
+    {
+        try
+        {
+            // Without keys there is nothing to share.
+            await PeriodicLoop.RunAsync(Period, time, () => keys.IsRequired ? AskAsync(membership.Current, stopping) : Task.CompletedTask, stopping);
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // The gateway stops.
+        }
+        finally
+        {
+            CloseOthers([]);
+        }
+    }
+
+    private async Task<KeyUseReport?> AskAsync((string Name, string Address) peer, CancellationToken cancellationToken)
+    {
+        if (!_channels.TryGetValue(peer, out var channel))
+            _channels[peer] = channel = MemberChannel.Open(peer.Address, link);
+        try
+        {
+            var options = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
+            var report = await new GatewayPeer.GatewayPeerClient(MemberChannel.Invoker(channel, link)).GetKeyUseAsync(new GetKeyUseRequest(), options);
+            _failing.Remove(peer.Name);
+            return report;
+        }
+        catch (RpcException error)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            // Once: a gateway of an older release never answers.
+            if (_failing.Count < MostPeers && _failing.Add(peer.Name))
+                Log.NotAnswered(logger, peer.Name, $"{error.StatusCode}: {error.Status.Detail}");
+            return null;
+        }
+    }
+
+    private void CloseOthers(List<(string Name, string Address)> peers)
+    {
+        foreach (var gone in _channels.Keys.Except(peers).ToList())
+        {
+            _channels.Remove(gone, out var channel);
+            channel?.Dispose();
+            _failing.Remove(gone.Name);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3110, LogLevel.Warning, "Limits of API keys count for this gateway alone: it has no link key; set --link-key-file on all gateways")]
+        public static partial void NotShared(ILogger logger);
+
+        [LoggerMessage(3111, LogLevel.Warning, "Gateway {Name} does not say what API keys use there, so that their limits may be exceeded: {Problem}")]
+        public static partial void NotAnswered(ILogger logger, string name, string problem);
+    }
+}
