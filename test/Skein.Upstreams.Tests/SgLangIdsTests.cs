@@ -30,6 +30,9 @@ public sealed class SgLangIdsTests
             Expect.Answer(reply, content);
             Assert.Equal(reasoning, string.Concat(reply.Deltas.Select(delta => Reply.Find(delta, "reasoning_content")?.GetString())));
             Assert.Equal(VllmServer.Reasoned.Count + 1, Reply.Find(reply.Usage!.Value, "completion_tokens")?.GetInt32());
+            // Up to the closing mark, as its own chat call counts.
+            var reasoned = VllmServer.Reasoned.TakeWhile(piece => piece != "</think>").Count() + 1;
+            Assert.Equal(parsesReasoning ? reasoned : 0, Reply.Find(reply.Usage!.Value, "reasoning_tokens")?.GetInt32());
         }
     }
 

@@ -43,7 +43,7 @@ internal abstract class RecordedRules(bool parsesReasoning)
     public async Task<Ending?> TryAnswerAsync(Exchange exchange)
     {
         var (request, current) = (exchange.Request, _current);
-        if (request.Method != "POST" || request.Body.Length == 0 || (current?.Dialogue is { } dialogue && IsRecorded(dialogue, request)))
+        if (request.Method != "POST" || request.Body.Length == 0 || (current is not null && IsRecorded(current, request)))
             return null;
         if (request.Path.EndsWith("/detokenize", StringComparison.Ordinal))
             return await DetokenizeAsync(exchange, string.Concat(TokenModel.IdsIn(request.Json, "tokens").Select(id => TextOf(current, id))));
@@ -87,9 +87,9 @@ internal abstract class RecordedRules(bool parsesReasoning)
 
     private string TextOf(Recording? current, uint id) => TextOf(current, id, Model);
 
-    // A recorded answer without tokens, such as a refusal.
-    private static bool IsRecorded(Dialogue dialogue, ScriptedRequest request) =>
-        dialogue.Path == request.Path && !request.IsStreamed && JsonNode.DeepEquals(dialogue.Asked, Dialogue.Normalize(request.Body));
+    // A whole answer, or one without tokens, such as a refusal.
+    private static bool IsRecorded(Recording current, ScriptedRequest request) => current.Dialogue.Path == request.Path
+        && (current.Choices.Count == 0 || !request.IsStreamed) && JsonNode.DeepEquals(current.Dialogue.Asked, Dialogue.Normalize(request.Body));
 
     /// <summary>Whether a request is the client's: it has the same messages or prompt, perhaps with a beginning of the answer behind them.</summary>
     private static bool Asks(Dialogue dialogue, ScriptedRequest request)

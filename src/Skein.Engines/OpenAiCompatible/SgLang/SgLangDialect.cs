@@ -9,8 +9,6 @@ namespace Skein.Engines.OpenAiCompatible.SgLang;
 /// <param name="reportsCache">Whether its own calls for chats and completions tell how much of a prompt was cached.</param>
 internal sealed class SgLangDialect(EngineHttp http, string? parser, bool reportsCache) : ITokenDialect
 {
-    private const string ReasoningTokens = "reasoning_tokens";
-
     private readonly ServerTokenizer _tokenizer = new(http);
 
     public string? StopMember => "matched_stop";
@@ -37,7 +35,8 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
             if (await DivideAsync(marked, cancellationToken) is (ReasoningForm.SampleReasoning, ReasoningForm.SampleContent))
             {
                 var (reasoning, _) = await DivideAsync(ReasoningForm.SampleReasoning, cancellationToken);
-                return form with { BeginsInside = reasoning.Length > 0 };
+                var inside = form with { BeginsInside = reasoning.Length > 0 };
+                return await inside.WithIdsAsync(text => _tokenizer.TextAsync(text, model, cancellationToken, addSpecial: false));
             }
         }
 
@@ -87,9 +86,12 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
     }
 
     // Its calls for ids do not count the reasoning that its parser divides.
-    private ReadOnlyMemory<byte> UsageOf(JsonElement data) => parser is null && data.Member("meta_info")?.Whole(ReasoningTokens) is { } reasoned
-        ? new RequestJson().Whole(ReasoningTokens, reasoned).ToBytes()
+    private ReadOnlyMemory<byte> UsageOf(JsonElement data) => parser is null && data.Member("meta_info")?.Whole(SgLangUsage.ReasoningTokens) is { } reasoned
+        ? SgLangUsage.Write(reasoned)
         : default;
+
+    public IAnswerUsage? UsageOf(ReasoningForm? form, bool isDivided) =>
+        isDivided && form is { CloseId: { } close } ? new SgLangUsage(close) : null;
 
     private static bool HasEnd(JsonElement data) => FinishOf(data) is not null;
 
