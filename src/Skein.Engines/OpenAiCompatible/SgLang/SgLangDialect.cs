@@ -62,6 +62,7 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
         var growth = new SgLangEventReader();
+        var asked = new SgLangAskedIds(call.Request, call.Prompt, call.Answer);
         await foreach (var step in http.StreamAsync("generate", Body(call), HasEnd, call.Request, cancellationToken))
         {
             if (step is not { } data)
@@ -75,12 +76,15 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
             var end = EndOf(finish);
             var isEndToken = end.Reason == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1];
             var kept = isEndToken ? ids[..^1] : ids;
-            yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [], end)
+            asked.Add(kept);
+            var logprobs = SgLangLogprobs.Of(data, call.Request, ids.Length);
+            yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [.. logprobs.Take(kept.Length)], end)
             {
                 HasEndToken = isEndToken,
                 CachedTokens = reportsCache ? data.Member("meta_info")?.Whole("cached_tokens") : null,
                 UsageMembers = UsageOf(data),
-                Choice = isEndToken ? new RequestJson().Whole(StopMember!, (int)ids[^1]).ToBytes() : default,
+                Choice = RawMembers.Join(
+                    isEndToken ? new RequestJson().Whole(StopMember!, (int)ids[^1]).ToBytes() : default, end.IsEnd ? asked.ToMembers() : default),
             };
         }
     }
@@ -97,7 +101,7 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
 
     private static JsonElement? FinishOf(JsonElement data) => data.Member("meta_info")?.Member("finish_reason");
 
-    private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
+    private static ReadOnlyMemory<byte> Body(TokenCall call) => SgLangLogprobs.Ask(new RequestJson(), call.Request)
         .Ids("input_ids", call.Ids).Flag("stream", true)
         .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).OpenAiSampling(call.Request.Sampling, "sampling_seed"))
         .ToBytes();
