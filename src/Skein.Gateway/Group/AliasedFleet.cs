@@ -120,7 +120,8 @@ internal sealed partial class AliasedFleet : IFleetSource, IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3130, LogLevel.Warning, "Alias {Alias} is for {Models}, which no replica serves; served: {Served}. Requests for it get 404 until one does")]
+        [LoggerMessage(3130, LogLevel.Warning,
+            "Alias {Alias} is for {Models}, which no replica serves; served: {Served}. Requests for it get 404 until one does")]
         public static partial void AliasOfNoModel(ILogger logger, string alias, string models, string served);
     }
 }

@@ -14,10 +14,7 @@ internal sealed class AnthropicDialect : IApiDialect
 
     public string Name => "Anthropic";
 
-    /// <summary>Header that its official clients read.</summary>
-    public const string RequestIdHeaderName = "request-id";
-
-    public string RequestIdHeader => RequestIdHeaderName;
+    public string RequestIdHeader => "request-id";
 
     public bool Owns(PathString path) => path.StartsWithSegments(MessagesPath, StringComparison.Ordinal);
 

@@ -2,7 +2,9 @@ using Google.Protobuf;
 
 namespace Skein.Gateway.Api.Grpc;
 
-/// <summary>Binds a service so that a message that cannot be parsed is the client's error. The library would answer UNKNOWN, with the name of an exception.</summary>
+/// <summary>
+/// Binds a service so that a message that cannot be parsed is the client's error. The library would answer UNKNOWN, with the name of an exception.
+/// </summary>
 internal sealed class CheckedMessages(ServiceBinderBase binder) : ServiceBinderBase
 {
     /// <summary>Named by the attribute of <see cref="InferenceGateway"/>.</summary>
