@@ -66,6 +66,12 @@ public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutput
         }
     }
 
+    [Theory]
+    [InlineData("vllm-0.32", "chat-n2", "chat-stop", "chat-stream-logprobs", "chat-json-schema", "chat-tools-auto", "chat-reasoning-stream", "completion-logprobs")]
+    [InlineData("sglang-0.5.23", "chat-n2-stream", "chat-stop-stream", "chat-stream-logprobs", "chat-json-schema", "chat-tools-auto", "chat-reasoning-stream")]
+    public void Answers_HaveEachKindOfRequest(string server, params string[] names) =>
+        Assert.Empty(names.Except(Answers.Where(row => row.Data.Item1 == server).Select(row => row.Data.Item2)));
+
     /// <summary>A sampled answer keeps what was delivered, has as many tokens as it may have, and ends once.</summary>
     private static void AssertSampled(Dialogue dialogue, Reply reply, int at)
     {
