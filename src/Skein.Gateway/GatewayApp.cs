@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
@@ -89,7 +90,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.MapGrpcService<GatewayPeerService>().Add(messages.Guard);
         app.MapGrpcService<HealthService>().Add(messages.Guard);
         app.MapGrpcReflectionService();
-        app.MapPrometheusScrapingEndpoint("/metrics");
+        app.MapPrometheusScrapingEndpoint("/metrics").WithMetadata(new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]));
         app.MapHealth();
         app.MapAdmin();
         app.MapDashboard();

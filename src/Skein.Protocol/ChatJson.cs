@@ -140,7 +140,12 @@ public static class ChatJson
         var role = ReadText(message.GetProperty("role"), PathOf(index, "role"));
         var calls = CallsOf(message);
         if (!message.TryGetProperty("content", out var content) || content.ValueKind == JsonValueKind.Null)
-            return new ChatMessage(role, Text: null, OtherPart: null, calls);
+        {
+            // An assistant that refused has its words here instead.
+            var refusal = Member(message, "refusal") is { ValueKind: not JsonValueKind.Null } words ? ReadText(words, PathOf(index, "refusal")) : null;
+            return new ChatMessage(role, refusal, OtherPart: null, calls);
+        }
+
         var path = PathOf(index, "content");
         if (content.ValueKind != JsonValueKind.Array)
             return new ChatMessage(role, ReadText(content, path), OtherPart: null, calls);

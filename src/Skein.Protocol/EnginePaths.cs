@@ -10,19 +10,26 @@ public static class EnginePaths
 
     private const int MostChars = 256;
 
-    /// <summary>Segments of paths by which the known engines are administered (vLLM, SGLang, llama.cpp, Ollama, TGI, Triton).</summary>
+    /// <summary>
+    /// Segments of paths by which the known engines are administered (vLLM, SGLang, llama.cpp, Ollama, TGI, Triton, TabbyAPI, LocalAI, LMDeploy, KoboldCpp),
+    /// or by which one client could read, change or remove what another stored there. With <c>_</c> for <c>-</c>.
+    /// </summary>
     private static readonly HashSet<string> Administration = new(StringComparer.OrdinalIgnoreCase)
     {
-        "admin", "api-key", "blobs", "collective_rpc", "config", "continue_generation", "copy", "create", "debug", "freeze_gc", "generate_from_disk",
-        "hicache", "is_sleeping", "load", "load_lora_adapter", "lora-adapters", "metrics", "pause", "props", "ps", "pull", "push", "repository",
-        "resume", "save_remote_model", "save_sharded_model", "scale_elastic_ep", "server_info", "shutdown", "sleep", "slots", "slow_down", "wake_up",
+        "adapter", "adapters", "add", "admin", "api_key", "apply", "assistants", "backends", "batches", "blobs", "cancel", "collective_rpc", "config",
+        "continue_generation", "copy", "create", "debug", "disable", "distserve", "enable", "evict", "exit", "files", "fine_tunes", "fine_tuning", "freeze_gc",
+        "generate_from_disk", "hicache", "import", "is_sleeping", "keys", "kill", "load", "lora", "lora_adapters", "loras", "metrics", "nodes", "override",
+        "pause", "permission", "profile", "profiler", "prometheus", "props", "ps", "pull", "push", "quit", "reboot", "remove", "remove_adapter", "remove_lora",
+        "repository", "reset", "restore", "resume", "save", "save_remote_model", "save_sharded_model", "scale_elastic_ep", "server_info", "set", "shutdown", "sleep", "slots", "slow_down",
+        "start", "stop", "switch", "template", "templates", "terminate", "threads", "update", "uploads", "vector_stores", "wake_up",
     };
 
-    /// <summary>Verbs with which the names of such paths begin.</summary>
+    /// <summary>Verbs with which the names of such paths begin. With <c>_</c> for <c>-</c>.</summary>
     private static readonly string[] AdministrationVerbs =
     [
-        "abort", "clear_", "close_", "configure_", "delete", "destroy_", "dump_", "flush_", "get_weights", "init_", "load_", "open_", "pause_", "release_",
-        "reload", "reset_", "restart", "resume_", "send_weights", "set_", "start_", "stop_", "unload", "update_",
+        "abort", "add_", "clear_", "close_", "configure_", "delete", "destroy_", "disable_", "download", "dump_", "enable_", "flush_", "get_weights", "init_",
+        "install", "load_", "open_", "pause_", "profile_", "register", "release_", "reload", "reset_", "restart", "resume_", "send_weights", "set_",
+        "shutdown_", "start_", "stop_", "switch_", "uninstall", "unload", "unregister", "update_", "upload_",
     ];
 
     /// <summary>Paths that are passed through by default: every call of the known engines and of OpenAI's API that takes a model and changes nothing.</summary>
@@ -39,5 +46,6 @@ public static class EnginePaths
         && path[1..].Split('/').All(static segment => segment.Length > 0 && segment[0] != '.' && !IsAdministration(segment));
 
     private static bool IsAdministration(string segment) =>
-        Administration.Contains(segment) || Array.Exists(AdministrationVerbs, verb => segment.StartsWith(verb, StringComparison.OrdinalIgnoreCase));
+        segment.Replace('-', '_') is var name
+        && (Administration.Contains(name) || Array.Exists(AdministrationVerbs, verb => name.StartsWith(verb, StringComparison.OrdinalIgnoreCase)));
 }

@@ -69,6 +69,7 @@ public sealed class GatewayEndpointTests : IAsyncLifetime
 
     [Theory]
     [InlineData("GET", "/nothing", HttpStatusCode.NotFound, "unknown_url")]
+    [InlineData("POST", "/metrics", HttpStatusCode.MethodNotAllowed, "method_not_allowed")]
     [InlineData("POST", "/livez", HttpStatusCode.MethodNotAllowed, "method_not_allowed")]
     [InlineData("PUT", "/admin/v1/members", HttpStatusCode.MethodNotAllowed, "method_not_allowed")]
     [InlineData("GET", "/admin//v1/members", HttpStatusCode.NotFound, "unknown_url")]

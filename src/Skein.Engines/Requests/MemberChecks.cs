@@ -33,7 +33,37 @@ internal static class MemberChecks
         ["ebnf"] = [],
         ["grammar"] = ["\"\""],
         ["structural_tag"] = [],
+        // How long the answer is, by other names than max_tokens and min_tokens
+        ["n_predict"] = ["-1"],
+        ["max_new_tokens"] = [],
+        ["max_length"] = [],
+        ["min_new_tokens"] = ["0"],
+        ["min_length"] = ["0"],
+        ["t_max_predict_ms"] = ["0", "-1"],
+        ["thinking_token_budget"] = [],
         // Which tokens may come, and where the answer ends
+        ["stop_regex"] = ["[]", "\"\""],
+        ["stop_words"] = ["[]"],
+        ["no_stop_trim"] = ["false"],
+        ["custom_logit_processor"] = [],
+        ["custom_params"] = ["{}"],
+        ["vllm_xargs"] = ["{}"],
+        ["no_repeat_ngram_size"] = ["0"],
+        ["banned_strings"] = ["[]"],
+        ["banned_tokens"] = ["[]"],
+        ["custom_token_bans"] = ["\"\""],
+        ["ban_eos_token"] = ["false"],
+        ["num_beams"] = ["1"],
+        ["beam_width"] = ["1"],
+        ["guidance_scale"] = ["1"],
+        ["negative_prompt"] = ["\"\""],
+        ["epsilon_cutoff"] = ["0"],
+        ["eta_cutoff"] = ["0"],
+        ["smoothing_factor"] = ["0"],
+        ["top_n_sigma"] = ["0", "-1"],
+        ["mirostat_mode"] = ["0"],
+        ["samplers"] = [],
+        ["watermark"] = ["false"],
         ["stop_token_ids"] = ["[]"],
         ["bad_words"] = ["[]"],
         ["allowed_token_ids"] = [],
@@ -49,7 +79,20 @@ internal static class MemberChecks
         ["dry_multiplier"] = ["0"],
         ["dynatemp_range"] = ["0"],
         ["repeat_penalty"] = ["1"],
-        // What the prompt is
+        // What the model and its prompt are
+        ["lora_path"] = ["\"\""],
+        ["lora_request"] = [],
+        ["lora"] = ["[]"],
+        ["adapter_id"] = ["\"\""],
+        ["prompt_embeds"] = ["[]", "\"\""],
+        ["input_embeds"] = ["[]"],
+        ["input_ids"] = [],
+        ["image_data"] = [],
+        ["multimodal_data"] = ["[]"],
+        ["add_bos_token"] = ["true"],
+        ["input_prefix"] = ["\"\""],
+        ["input_suffix"] = ["\"\""],
+        ["truncate"] = [],
         ["echo"] = ["false"],
         ["add_generation_prompt"] = ["true"],
         ["continue_final_message"] = ["false"],
@@ -60,6 +103,14 @@ internal static class MemberChecks
         // What the answer tells
         ["prompt_logprobs"] = ["false"],
         ["n_probs"] = ["0"],
+        ["logprob_token_ids"] = ["[]"],
+        ["token_ids_logprob"] = ["[]"],
+        ["return_logprob"] = ["false"],
+        ["top_logprobs_num"] = ["0"],
+        ["top_n_tokens"] = ["0"],
+        ["post_sampling_probs"] = ["false"],
+        ["return_hidden_states"] = ["false"],
+        ["return_full_text"] = ["false"],
         ["return_token_ids"] = ["false"],
         ["return_tokens_as_token_ids"] = ["false"],
         ["skip_special_tokens"] = ["true"],
@@ -84,11 +135,13 @@ internal static class MemberChecks
         }
     }
 
-    /// <summary>A member that is true or false; absent: false.</summary>
+    /// <summary>A member that is true or false.</summary>
+    /// <param name="otherwise">Its value if it is absent.</param>
     /// <exception cref="FaultException">It is neither.</exception>
-    public static bool Flag(GenerateRequest request, string name) => Find(request, name) switch
+    public static bool Flag(GenerateRequest request, string name, bool otherwise = false) => Find(request, name) switch
     {
-        null or "null" or "false" => false,
+        null or "null" => otherwise,
+        "false" => false,
         "true" => true,
         var other => throw RequestChecks.Refused(name, other, "true or false"),
     };

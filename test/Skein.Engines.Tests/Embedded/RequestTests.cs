@@ -21,6 +21,8 @@ public class RequestTests
     [InlineData("""[{"role":"robot","content":"a"}]""", "messages[0].role is \"robot\"; allowed: system, developer, user, assistant")]
     [InlineData("""[{"role":"user","content":null}]""", "messages[0].content is null; allowed: a text")]
     [InlineData("""[{"role":"assistant","content":null}]""", "messages[0].content is null; allowed: a text")]
+    [InlineData("""[{"role":"assistant","content":null,"refusal":null}]""", "messages[0].content is null; allowed: a text")]
+    [InlineData("""[{"role":"assistant","content":null,"refusal":5}]""", "messages[0].refusal: Number is not a string")]
     [InlineData("""[{"role":"user","content":"\ud800"}]""", "messages[0].content: holds half of a surrogate pair; allowed: whole Unicode characters")]
     [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0]: \"a\" is not an object; allowed: objects with a type")]
     [InlineData("""[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]""", "messages[0].content is a part of type \"image_url\"; allowed: parts of type \"text\"")]
@@ -98,6 +100,16 @@ public class RequestTests
     [InlineData("suffix", "\"end\"")]
     [InlineData("stop_token_ids", "[ 1 ]")]
     [InlineData("length_penalty", "1.5")]
+    [InlineData("stop_regex", "\"a+\"")]
+    [InlineData("n_predict", "5")]
+    [InlineData("max_new_tokens", "5")]
+    [InlineData("min_new_tokens", "5")]
+    [InlineData("prompt_embeds", "\"AAAA\"")]
+    [InlineData("input_embeds", "[[0.5]]")]
+    [InlineData("lora_path", "\"a\"")]
+    [InlineData("custom_logit_processor", "\"a\"")]
+    [InlineData("no_repeat_ngram_size", "2")]
+    [InlineData("logprob_token_ids", "[1]")]
     public async Task GenerateAsync_MemberThatItCannotObey_IsRefusedByName(string name, string json)
     {
         var request = Ask.Chat("a");
@@ -121,12 +133,40 @@ public class RequestTests
     [InlineData("user", "\"me\"")]
     [InlineData("parallel_tool_calls", "true")]
     [InlineData("prompt_cache_key", "\"k\"")]
+    [InlineData("n_predict", "-1")]
+    [InlineData("no_repeat_ngram_size", "0")]
+    [InlineData("min_new_tokens", "0")]
+    [InlineData("add_special_tokens", "false")]
+    [InlineData("cache_prompt", "true")]
+    [InlineData("member_of_no_server", "5")]
     public async Task GenerateAsync_MemberThatAsksForNothing_IsAccepted(string name, string json)
     {
         var request = Ask.Greedy("a", 2);
         request.Extra.Add(Member(name, json));
 
         Assert.NotNull(await Transcript.Of(Storyteller, request));
+    }
+
+    [Theory]
+    [InlineData("true", true)]
+    [InlineData("null", true)]
+    [InlineData("false", false)]
+    public async Task GenerateAsync_AddSpecialTokens_PutsTheBeginTokenInFrontOfATextOrNot(string json, bool isThere)
+    {
+        var request = new GenerateRequest { Text = "Once", MaxTokens = 0, Extra = { Member("add_special_tokens", json) } };
+
+        var answer = await Transcript.Of(Storyteller, request);
+
+        Assert.Equal(isThere, answer.Start.PromptTokenIds[0] == 0);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_AddSpecialTokensToAChat_IsRefused()
+    {
+        var request = Ask.Chat("a");
+        request.Extra.Add(Member("add_special_tokens", "true"));
+
+        await AssertRefused(Storyteller, request, Fault.InvalidRequest, "add_special_tokens is true; allowed: false for a chat");
     }
 
     [Fact]
@@ -190,6 +230,7 @@ public class RequestTests
     [InlineData("""[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"},{"role":"user","content":"<|end|>"}]""", "0 2 S 3 Hi 4 Yo 1 3 <|end|> 4")]
     [InlineData("""[{"role":"developer","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"user","content":""}]""", "0 2 ab 3 4")]
     [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]},{"role":"tool","tool_call_id":"1","content":"r"}]""", "0 3 q 4 [{\"id\":\"1\"}] 1 3 r 4")]
+    [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":null,"refusal":"No"},{"role":"user","content":"r"}]""", "0 3 q 4 No 1 3 r 4")]
     [InlineData("""[{"role":"assistant","content":[{"type":"refusal","refusal":"No"}]},{"role":"function","name":"f","content":"r"}]""", "0 4 No 1 3 r 4")]
     public async Task GenerateAsync_Chat_PutsInRoleTokensByIdOnly(string json, string expected)
     {

@@ -38,7 +38,7 @@ internal sealed class PromptScores
         using (var json = new Utf8JsonWriter(bytes, Plain))
         {
             json.WriteStartObject();
-            WriteList(json, "tokens", token => json.WriteStringValue(TextOf(token.Id)));
+            WriteList(json, "tokens", token => json.WriteStringValue(LogprobText.Of(_vocabulary.BytesOf(token.Id))));
             WriteList(json, "token_logprobs", token => WriteNumber(json, token.Logprob?.Logprob));
             WriteList(json, "top_logprobs", token => WriteTop(json, token.Logprob));
             var offset = 0;
@@ -61,21 +61,22 @@ internal sealed class PromptScores
         json.WriteEndArray();
     }
 
-    // Several tokens may have the same text once bytes are replaced that are no characters: the likelier one counts.
+    // The token itself is always there, as OpenAI has it. Of tokens with the same text, the likelier one counts.
     private static void WriteTop(Utf8JsonWriter json, TokenLogprob? token)
     {
-        if (token is not { Top.Count: > 0 })
+        if (token is null)
         {
             json.WriteNullValue();
             return;
         }
 
         json.WriteStartObject();
-        foreach (var top in token.Top.DistinctBy(top => Encoding.UTF8.GetString(top.Token.Span), StringComparer.Ordinal))
+        foreach (var entry in token.Top.Append(token).DistinctBy(entry => entry.Token))
         {
-            json.WritePropertyName(Encoding.UTF8.GetString(top.Token.Span));
-            WriteNumber(json, top.Logprob);
+            json.WritePropertyName(LogprobText.Of(entry.Token.Span));
+            WriteNumber(json, entry.Logprob);
         }
+
         json.WriteEndObject();
     }
 
@@ -86,6 +87,4 @@ internal sealed class PromptScores
         else
             json.WriteNullValue();
     }
-
-    private string TextOf(int id) => Encoding.UTF8.GetString(_vocabulary.BytesOf(id));
 }

@@ -9,6 +9,8 @@ namespace Skein.Engines.Embedded.Generation;
 /// <summary>Checks requests and turns them into plans. Thread-safe.</summary>
 internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabulary, ChatTemplate? chat, Func<ulong> drawSeed)
 {
+    private const string AddSpecialTokens = "add_special_tokens";
+
     private readonly int _contextTokens = (int)model.ContextTokens;
 
     /// <exception cref="FaultException">The request cannot be served; the message names the field, its value and what is allowed.</exception>
@@ -59,27 +61,29 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         return request.PromptCase switch
         {
             GenerateRequest.PromptOneofCase.TokenIds => CheckedIds(request.TokenIds.Ids, "prompt.token_ids"),
-            GenerateRequest.PromptOneofCase.Text => EncodeText(request.Text),
-            _ => EncodeChat(request.Chat),
+            GenerateRequest.PromptOneofCase.Text => EncodeText(request.Text, MemberChecks.Flag(request, AddSpecialTokens, otherwise: true)),
+            _ => EncodeChat(request),
         };
     }
 
-    private int[] EncodeText(string text)
+    private int[] EncodeText(string text, bool addsBegin)
     {
         RefuseOversized(text.Length, "prompt");
-        int[] ids = vocabulary.Begin is { } begin ? [begin, .. vocabulary.Encode(text)] : [.. vocabulary.Encode(text)];
+        int[] ids = addsBegin && vocabulary.Begin is { } begin ? [begin, .. vocabulary.Encode(text)] : [.. vocabulary.Encode(text)];
         return ids.Length > 0 ? ids : throw RequestChecks.Refused("prompt", "empty", "a text of at least one token");
     }
 
-    private int[] EncodeChat(ChatPrompt prompt)
+    private int[] EncodeChat(GenerateRequest request)
     {
+        if (MemberChecks.Flag(request, AddSpecialTokens))
+            throw RequestChecks.Refused(AddSpecialTokens, "true", "false for a chat, whose template has them");
         if (chat is null)
         {
             throw new FaultException(
                 Fault.Unsupported, $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt");
         }
 
-        var messages = PlainChat.Read(prompt);
+        var messages = PlainChat.Read(request.Chat);
         RefuseOversized(messages.Count + messages.Sum(message => (long)message.Text!.Length), ChatJson.Messages);
         return [.. chat.Render(messages)];
     }

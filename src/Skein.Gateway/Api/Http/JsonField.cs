@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Google.Protobuf.Collections;
 
 namespace Skein.Gateway.Api.Http;
 
@@ -84,6 +85,15 @@ internal static class JsonField
         var start = (int)reader.TokenStartIndex;
         reader.Skip();
         return UnsafeByteOperations.UnsafeWrap(body[start..(int)reader.BytesConsumed]);
+    }
+
+    /// <summary>Keeps a member that is the engine's to read.</summary>
+    /// <exception cref="RequestRefusedException">There are too many of them.</exception>
+    public static void Keep(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, RepeatedField<RawMember> others)
+    {
+        if (others.Count == RequestLimits.ExtraMembers)
+            throw RequestRefusedException.Invalid(name, $"is one unknown member too many; allowed: up to {RequestLimits.ExtraMembers}");
+        others.Add(new RawMember { Name = name, Json = Verbatim(ref reader, body) });
     }
 
     /// <summary>Reads an array of chat messages. Their texts and unknown members are not checked.</summary>

@@ -82,16 +82,9 @@ internal sealed class JsonMembers<TRequest>(
             if (isKnown)
                 member!.Read(ref reader, text, body, request);
             else
-                Keep(ref reader, text, body, others(request));
+                JsonField.Keep(ref reader, text, body, others(request));
         }
         return request;
-    }
-
-    private static void Keep(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, RepeatedField<RawMember> others)
-    {
-        if (others.Count == RequestLimits.ExtraMembers)
-            throw RequestRefusedException.Invalid(name, $"is one unknown member too many; allowed: up to {RequestLimits.ExtraMembers}");
-        others.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref reader, body) });
     }
 }
 

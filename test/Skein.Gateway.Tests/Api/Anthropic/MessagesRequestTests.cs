@@ -182,6 +182,10 @@ public sealed class MessagesRequestTests
         "tools[1].name", "each name once")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "tool_choice": {"type": "any"}}""", "tool_choice.type", "no tool")]
     [InlineData("""{"messages": [{"role": "\ud800", "content": "x"}]}""", "messages[0].role", "surrogate")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "metadata": 5}""", "metadata", "5 is not an object")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "metadata": {"user_id": 5}}""", "metadata.user_id", "5 is not a string")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "service_tier": 5}""", "service_tier", "5 is not a string")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "cache_control": 5}""", "cache_control", "5 is not an object")]
     public void Read_WhatCannotBeServed_IsRefusedByName(string body, string field, string message)
     {
         var refused = Assert.Throws<RequestRefusedException>(() => Read(body));

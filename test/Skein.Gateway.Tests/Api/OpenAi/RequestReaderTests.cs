@@ -69,8 +69,9 @@ public sealed class RequestReaderTests
     [Fact]
     public void Read_OnlyWhatIsRequired_LeavesTheRestAbsent()
     {
-        var request = Chat($$"""{ {{Hello}}, "temperature": null, "stop": null, "n": null }""");
+        var request = Chat($$"""{ {{Hello}}, "temperature": null, "stop": null, "n": null, "user": null, "store": null, "metadata": null }""");
 
+        Assert.Empty(request.Generate.Extra);
         Assert.Equal(1u, request.Generate.N);
         Assert.Null(request.Generate.Sampling);
         Assert.False(request.Generate.HasMaxTokens);
@@ -199,6 +200,17 @@ public sealed class RequestReaderTests
     [InlineData("""{"messages": [{"role": "user", "role": "user", "content": "a"}]}""", "messages[0].role", "messages[0].role: appears more than once; allowed: once")]
     [InlineData("""{"messages": [{"role": "user", "content": 5}]}""", "messages[0].content", "messages[0].content: 5 is not text; allowed: a string, an array of parts, or null")]
     [InlineData("""{"messages": [{"role": "user", "content": [5]}]}""", "messages[0].content[0]", "messages[0].content[0]: 5 is not an object; allowed: objects with a type")]
+    [InlineData("""{M, "parallel_tool_calls": "x"}""", "parallel_tool_calls", "parallel_tool_calls: \"x\" is not a boolean; allowed: true or false")]
+    [InlineData("""{M, "store": "x"}""", "store", "store: \"x\" is not a boolean; allowed: true or false")]
+    [InlineData("""{M, "user": 5}""", "user", "user: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "metadata": 5}""", "metadata", "metadata: 5 is not an object; allowed: an object")]
+    [InlineData("""{M, "service_tier": 5}""", "service_tier", "service_tier: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "reasoning_effort": 5}""", "reasoning_effort", "reasoning_effort: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "verbosity": 5}""", "verbosity", "verbosity: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "modalities": "text"}""", "modalities", "modalities: \"text\" is not an array; allowed: an array")]
+    [InlineData("""{M, "functions": {}}""", "functions", "functions: an object is not an array; allowed: an array")]
+    [InlineData("""{M, "function_call": 5}""", "function_call", "function_call: 5 is not a string or an object; allowed: a string or an object")]
+    [InlineData("""{M, "prediction": 5}""", "prediction", "prediction: 5 is not an object; allowed: an object")]
     public void Read_WrongChatMember_NamesFieldValueAndWhatIsAllowed(string body, string field, string message)
     {
         var refused = Assert.Throws<RequestRefusedException>(() => Chat(body.Replace("{M,", $"{{{Hello},", StringComparison.Ordinal)));
@@ -220,6 +232,9 @@ public sealed class RequestReaderTests
     [InlineData("""{"prompt": [-1]}""", "prompt[0]: -1 is not a token id; allowed: 0 to 4294967295")]
     [InlineData("""{"prompt": [true]}""", "prompt[0]: true is not a prompt; allowed: a string, an array of token ids, or an array of up to 128 of these")]
     [InlineData("""{"prompt": "x", "logprobs": true}""", "logprobs: true is not a whole number; allowed: 0 to 20")]
+    [InlineData("""{"prompt": "x", "suffix": 5}""", "suffix: 5 is not a string; allowed: a string")]
+    [InlineData("""{"prompt": "x", "best_of": "1"}""", "best_of: \"1\" is not a whole number; allowed: a whole number")]
+    [InlineData("""{"prompt": "x", "user": 5}""", "user: 5 is not a string; allowed: a string")]
     public void Read_WrongCompletionMember_NamesFieldValueAndWhatIsAllowed(string body, string message) =>
         Assert.Equal(message, Assert.Throws<RequestRefusedException>(() => Completion(body)).Message);
 

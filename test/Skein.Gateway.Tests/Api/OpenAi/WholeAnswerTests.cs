@@ -36,9 +36,44 @@ public sealed class WholeAnswerTests
 
         Assert.Equal(
             Ids.Replace("ID", "cmpl-0123456789abcdef0123456789abcdef", StringComparison.Ordinal).Replace("OBJECT", "text_completion", StringComparison.Ordinal)
-            + """[{"index":0,"text":"éb","logprobs":{"tokens":["é","b"],"token_logprobs":[-0.5,-0.25],"top_logprobs":[{"e":-1},{"c":-2}],"text_offset":[0,1]},"finish_reason":"stop"}]"""
+            + """[{"index":0,"text":"éb","logprobs":{"tokens":["é","b"],"token_logprobs":[-0.5,-0.25],"top_logprobs":[{"e":-1,"é":-0.5},{"c":-2,"b":-0.25}],"text_offset":[0,1]},"finish_reason":"stop"}]"""
             + ""","usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}""",
             answer);
+    }
+
+    /// <summary>As OpenAI has them: the token itself is always there, and tokens that are parts of a character differ.</summary>
+    [Fact]
+    public async Task Post_CompletionWithLogprobs0_HasEachTokenItself()
+    {
+        var (first, second) = (Frames.Token(0, ByteString.CopyFrom(0xC3)), Frames.Token(1, ByteString.CopyFrom(0xA9)));
+        first.Logprobs.Add(new TokenLogprob { Token = ByteString.CopyFrom(0xC3), Logprob = -0.5f });
+        second.Logprobs.Add(new TokenLogprob
+        {
+            Token = ByteString.CopyFrom(0xA9),
+            Logprob = -1,
+            Top = { new TokenLogprob { Token = ByteString.CopyFrom(0xA9), Logprob = -1 }, new TokenLogprob { Token = ByteString.CopyFrom(0xA8), Logprob = -2 } },
+        });
+
+        var answer = await PostAsync(Requests.CompletionPath, """{"prompt": "x", "logprobs": 0}""", Frames.Start(), first, second, Frames.Finish(2));
+
+        Assert.Contains(
+            """
+            "logprobs":{"tokens":["bytes:\\xc3","bytes:\\xa9"],"token_logprobs":[-0.5,-1],
+            "top_logprobs":[{"bytes:\\xc3":-0.5},{"bytes:\\xa9":-1,"bytes:\\xa8":-2}],"text_offset":[0,1]}
+            """.ReplaceLineEndings(""),
+            answer,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Post_ServerWithoutTopLogprobs_GetsNoneInvented()
+    {
+        var token = Frames.Token(0, "a");
+        token.Logprobs.Add(new TokenLogprob { Token = ByteString.CopyFromUtf8("a"), Logprob = -0.5f, RawLogprob = ByteString.CopyFromUtf8("-0.50") });
+
+        var answer = await PostAsync(Requests.CompletionPath, """{"prompt": "x", "logprobs": 0}""", Frames.Start(), token, Frames.Finish(1));
+
+        Assert.Contains("\"token_logprobs\":[-0.50],\"top_logprobs\":[null]", answer, StringComparison.Ordinal);
     }
 
     [Fact]

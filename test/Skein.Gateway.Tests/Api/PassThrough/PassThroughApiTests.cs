@@ -165,6 +165,17 @@ public sealed class PassThroughApiTests
     [InlineData("/v1/chat/completions")]
     [InlineData("/reset_prefix_cache")]
     [InlineData("/Update_Weights_From_Disk")]
+    [InlineData("/v1/template/switch")]
+    [InlineData("/v1/loras/x")]
+    [InlineData("/quit")]
+    [InlineData("/profile")]
+    [InlineData("/start-profile")]
+    [InlineData("/v1/files/x")]
+    [InlineData("/v1/download")]
+    [InlineData("/v1/internal/model/download-file")]
+    [InlineData("/models/apply")]
+    [InlineData("/v1/batches")]
+    [InlineData("/terminate")]
     public async Task Start_PathThatMayNotBePassedThrough_IsRefused(string path)
     {
         var error = await Assert.ThrowsAsync<ArgumentException>(() => TestGateway.StartAsync(options: new ApiOptions { PassThrough = [path] }));

@@ -15,8 +15,11 @@ internal static class MessagesMembers
     ];
 
     /// <summary>Members without which the answer stays right: hints for Anthropic's caches, accounts and regions.</summary>
-    private static readonly string[] LeftOut =
-        ["metadata", "cache_control", "context_management", "service_tier", "inference_geo", "speed", "diagnostics", "betas"];
+    private static readonly (string Name, JsonType Type)[] LeftOut =
+    [
+        ("cache_control", JsonType.Object), ("context_management", JsonType.Object), ("service_tier", JsonType.Text), ("inference_geo", JsonType.Text),
+        ("speed", JsonType.Text), ("diagnostics", JsonType.Object), ("betas", JsonType.Array),
+    ];
 
     /// <summary>Members that ask for something only Anthropic's servers do.</summary>
     private static readonly string[] Refused = ["mcp_servers", "container", "fallbacks"];
@@ -24,7 +27,8 @@ internal static class MessagesMembers
     public static readonly JsonMembers<MessagesRequest> All = new(
     [
         .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
-        .. LeftOut.Select(name => new Member(name, Skip)),
+        .. LeftOut.Select(member => TypedMembers.LeftOut<MessagesRequest>(member.Name, member.Type)),
+        Part("metadata", (_, part) => part.AsObject("an object with user_id").Find("user_id")?.Text()),
         .. Refused.Select(name => new Member(name, Refuse)),
         new("n", RefuseSeveral),
         Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.Generate.MaxTokens = value),
@@ -41,8 +45,6 @@ internal static class MessagesMembers
     private static Member Part(string name, Action<MessagesRequest, JsonPart> set) => new(
         name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, MessagesRequest request) => set(request, JsonPart.Read(ref reader, field)));
-
-    private static void Skip(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, MessagesRequest request) => reader.Skip();
 
     // An empty list asks for nothing.
     private static void Refuse(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, MessagesRequest request)

@@ -1,4 +1,3 @@
-using Google.Protobuf.Collections;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 
@@ -30,7 +29,7 @@ internal sealed class CompletionFormat() : AnswerFormat(MetricNames.CompletionOp
         for (var i = 0; i < tokens.Count; i++)
         {
             json.Separate(i);
-            json.Text(tokens[i].Token.Span);
+            json.Text(LogprobText.Of(tokens[i].Token.Span));
         }
 
         json.Raw("],\"token_logprobs\":["u8);
@@ -48,7 +47,7 @@ internal sealed class CompletionFormat() : AnswerFormat(MetricNames.CompletionOp
         {
             json.Separate(i);
             if (tokens[i].RawTop.IsEmpty)
-                WriteTop(ref json, tokens[i].Top);
+                WriteTop(ref json, tokens[i]);
             else
                 json.Raw(RawDelta.Object(tokens[i].RawTop.Span));
         }
@@ -65,24 +64,38 @@ internal sealed class CompletionFormat() : AnswerFormat(MetricNames.CompletionOp
         json.Raw("]}"u8);
     }
 
-    private static void WriteTop(scoped ref JsonSink json, RepeatedField<TokenLogprob> top)
+    // The token itself is always there, as OpenAI has it: with the number 0 it is the only one. A server's own values are not completed.
+    private static void WriteTop(scoped ref JsonSink json, TokenLogprob token)
     {
-        if (top.Count == 0)
+        if (token.Top.Count == 0 && !token.RawLogprob.IsEmpty)
         {
             json.Raw("null"u8);
             return;
         }
 
         json.Raw("{"u8);
-        for (var k = 0; k < top.Count; k++)
+        var holdsItself = false;
+        for (var k = 0; k < token.Top.Count; k++)
         {
             json.Separate(k);
-            json.Text(top[k].Token.Span);
-            json.Raw(":"u8);
-            json.Number(top[k].Logprob);
+            WriteEntry(ref json, token.Top[k]);
+            holdsItself |= token.Top[k].Token == token.Token;
+        }
+
+        if (!holdsItself)
+        {
+            json.Separate(token.Top.Count);
+            WriteEntry(ref json, token);
         }
 
         json.Raw("}"u8);
+    }
+
+    private static void WriteEntry(scoped ref JsonSink json, TokenLogprob token)
+    {
+        json.Text(LogprobText.Of(token.Token.Span));
+        json.Raw(":"u8);
+        json.Number(token.Logprob);
     }
 
     /// <summary>Counts characters by their first byte: a token may hold a part of one.</summary>

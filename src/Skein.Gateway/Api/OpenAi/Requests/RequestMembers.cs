@@ -33,6 +33,7 @@ internal static class RequestMembers
     public static readonly JsonMembers<OpenAiRequest> Chat = new(
     [
         .. Shared,
+        .. TypedMembers.Chat,
         new(ChatJson.Messages, ReadMessages),
         Member.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
         Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
@@ -47,6 +48,7 @@ internal static class RequestMembers
     public static readonly JsonMembers<OpenAiRequest> Completion = new(
     [
         .. Shared,
+        .. TypedMembers.Completion,
         new(StructuredMembers.Prompt, StructuredMembers.ReadPrompt),
         Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
         Member.Flag("echo", (request, value) => request.Generate.Echo = value),

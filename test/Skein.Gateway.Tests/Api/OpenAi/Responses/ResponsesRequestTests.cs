@@ -129,6 +129,23 @@ public sealed class ResponsesRequestTests
     [InlineData("""{"input": "hi", "tools": [{"type": "web_search"}], "tool_choice": "required"}""", "tool_choice", "no tool")]
     [InlineData("""{"input": "hi", "tools": [{"type": "function", "name": "a"}], "tool_choice": {"type": "function", "name": "b"}}""", "tool_choice.name", "b")]
     [InlineData("""{"input": "hi", "text": {"format": {"type": "xml"}}}""", "text.format.type", "xml")]
+    [InlineData("""{"input": "hi", "metadata": 5}""", "metadata", "5 is not an object")]
+    [InlineData("""{"input": "hi", "parallel_tool_calls": "x"}""", "parallel_tool_calls", "not a boolean")]
+    [InlineData("""{"input": "hi", "truncation": 5}""", "truncation", "5 is not a string")]
+    [InlineData("""{"input": "hi", "service_tier": 5}""", "service_tier", "5 is not a string")]
+    [InlineData("""{"input": "hi", "max_tool_calls": "x"}""", "max_tool_calls", "not a whole number")]
+    [InlineData("""{"input": "hi", "max_tool_calls": 1.5}""", "max_tool_calls", "not a whole number")]
+    [InlineData("""{"input": "hi", "user": 5}""", "user", "5 is not a string")]
+    [InlineData("""{"input": "hi", "prompt_cache_key": 5}""", "prompt_cache_key", "5 is not a string")]
+    [InlineData("""{"input": "hi", "stream_options": 5}""", "stream_options", "5 is not an object")]
+    [InlineData("""{"input": "hi", "reasoning": {"summary": 5}}""", "reasoning.summary", "5 is not a string")]
+    [InlineData("""{"input": "hi", "text": {"verbosity": 5}}""", "text.verbosity", "5 is not a string")]
+    [InlineData("""{"input": "hi", "include": "x"}""", "include", "not an array")]
+    [InlineData("""{"input": "hi", "include": ["reasoning.encrypted_content", "bogus"]}""", "include[1]", "bogus")]
+    [InlineData("""{"input": "hi", "tools": [{"type": "zzz"}]}""", "tools[0].type", "zzz")]
+    [InlineData(
+        """{"input": "hi", "tools": [{"type": "namespace", "name": "a", "tools": [{"type": "namespace", "name": "b", "tools": []}]}]}""",
+        "tools[0].tools[0].type", "no other namespace")]
     public void Read_WhatCannotBeServed_IsRefusedByName(string body, string field, string message)
     {
         var refused = Assert.Throws<RequestRefusedException>(() => Read(body));
@@ -136,6 +153,34 @@ public sealed class ResponsesRequestTests
         Assert.Equal(field, refused.Field);
         Assert.Contains(message, refused.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("web_search")]
+    [InlineData("web_search_2025_08_26")]
+    [InlineData("web_search_preview_2025_03_11")]
+    [InlineData("computer_use_preview")]
+    [InlineData("mcp")]
+    public void Read_ToolsThatOpenAiRunsOrDefines_AreLeftOut(string type) =>
+        Assert.True(Read($$"""{"input": "hi", "tools": [{"type": "{{type}}"}]}""").Catalog.IsEmpty);
+
+    /// <summary>SDKs spell out the default.</summary>
+    [Theory]
+    [InlineData("\"top_logprobs\": 0", null)]
+    [InlineData("\"top_logprobs\": null", null)]
+    [InlineData("\"top_logprobs\": 2", 2u)]
+    [InlineData("\"top_logprobs\": 0, \"include\": [\"message.output_text.logprobs\"]", 0u)]
+    public void Read_TopLogprobs_TurnsLogprobsOnIfAboveZero(string members, uint? expected)
+    {
+        var generate = Read($$"""{"input": "hi", {{members}} }""").Generate;
+
+        Assert.Equal(expected, generate.HasLogprobs ? generate.Logprobs : null);
+    }
+
+    [Fact]
+    public void Read_NullMembers_CountAsAbsent() => Assert.Empty(Read("""
+        {"input": "hi", "metadata": null, "parallel_tool_calls": null, "truncation": null, "service_tier": null, "max_tool_calls": null, "include": null,
+         "user": null, "prompt_cache_key": null, "stream_options": null, "text": {"verbosity": null}, "reasoning": {"summary": null}}
+        """).Generate.Extra);
 
     private static string Messages(string input, string instructions = "null") =>
         Read($$"""{"input": [{{input}}], "instructions": {{instructions}}}""").Generate.Chat.Messages.ToStringUtf8();

@@ -9,6 +9,7 @@ namespace Skein.Gateway.Api.OpenAi.Responses.Requests;
 /// <summary>The members of <c>POST /v1/responses</c>. Unknown ones go to the engine byte for byte.</summary>
 internal static class ResponsesMembers
 {
+    private const string Logprobs = "message.output_text.logprobs";
     private const string NothingIsKept = "null: this gateway keeps no responses; send the whole conversation as input";
 
     /// <summary>Members of chats that mean the same here.</summary>
@@ -19,16 +20,26 @@ internal static class ResponsesMembers
     ];
 
     /// <summary>Members without which the answer stays right: hints for OpenAI's storage, accounts and caches.</summary>
-    private static readonly string[] LeftOut =
+    private static readonly (string Name, JsonType Type)[] LeftOut =
     [
-        "client_metadata", "truncation", "service_tier", "stream_options", "max_tool_calls", "safety_identifier", "prompt_cache_retention",
-        "prompt_cache_options", "context_management", "moderation",
+        ("client_metadata", JsonType.Object), ("truncation", JsonType.Text), ("service_tier", JsonType.Text), ("stream_options", JsonType.Object),
+        ("max_tool_calls", JsonType.Whole), ("safety_identifier", JsonType.Text), ("prompt_cache_retention", JsonType.Text),
+        ("prompt_cache_options", JsonType.Object), ("context_management", JsonType.ObjectOrArray), ("moderation", JsonType.TextOrObject),
+    ];
+
+    /// <summary>What <c>include</c> may ask for. Only log probabilities exist here; the rest, such as encrypted reasoning, is left out.</summary>
+    private static readonly string[] Includable =
+    [
+        Logprobs, "reasoning.encrypted_content", "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
+        "message.input_image.image_url", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
     ];
 
     private static readonly JsonMembers<ResponsesRequest> All = new(
     [
         .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
-        .. LeftOut.Select(name => new Member(name, Skip)),
+        .. LeftOut.Select(member => TypedMembers.LeftOut<ResponsesRequest>(member.Name, member.Type)),
+        TypedMembers.Kept<ResponsesRequest>("user", JsonType.Text),
+        TypedMembers.Kept<ResponsesRequest>("prompt_cache_key", JsonType.Text),
         Refused("previous_response_id", NothingIsKept),
         Refused("conversation", NothingIsKept),
         Refused("prompt", "null: this gateway keeps no prompts; send their text as instructions and input"),
@@ -45,7 +56,7 @@ internal static class ResponsesMembers
         Part("parallel_tool_calls", (request, part) => request.ParallelToolCalls = part),
         Part("text", (request, part) => request.Text = part),
         Part("reasoning", (request, part) => request.Reasoning = part),
-        Part("metadata", (request, part) => request.Metadata = part),
+        Part("metadata", (request, part) => request.Metadata = part.AsObject("an object of strings")),
     ], request => request.Generate.Extra, static _ => { });
 
     /// <summary>Reads a body.</summary>
@@ -66,8 +77,6 @@ internal static class ResponsesMembers
         name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, ResponsesRequest _) => throw JsonPart.Read(ref reader, field).NotAllowed(allowed));
 
-    private static void Skip(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request) => reader.Skip();
-
     private static void RefuseBackground(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request)
     {
         var part = JsonPart.Read(ref reader, name);
@@ -82,11 +91,15 @@ internal static class ResponsesMembers
             throw part.NotAllowed("1: a response has one answer");
     }
 
-    // What engines cannot add, such as encrypted reasoning, is left out.
     private static void ReadInclude(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request)
     {
         foreach (var item in JsonPart.Read(ref reader, name).Elements("an array of strings"))
-            request.IncludesLogprobs |= item.Text() == "message.output_text.logprobs";
+        {
+            var text = item.Text();
+            if (!Includable.Contains(text))
+                throw item.NotAllowed(string.Join(", ", Includable));
+            request.IncludesLogprobs |= text == Logprobs;
+        }
     }
 
     private static void Settle(ResponsesRequest request, KeptItems kept)
@@ -104,18 +117,22 @@ internal static class ResponsesMembers
             throw RequestRefusedException.Invalid("input", "has no message; allowed: a string, or an array with at least one message");
         request.Chat.Tools = request.Catalog.ToJson();
         request.Chat.ToolChoice = choice.ToJson(request.Catalog);
-        if (!request.Catalog.IsEmpty && request.ParallelToolCalls is { } parallel)
-            request.Generate.Extra.Add(new RawMember { Name = parallel.Path, Json = ByteString.CopyFromUtf8(parallel.Flag() ? "true" : "false") });
-        if (request.Reasoning?.AsObject("an object with effort and summary").Find("effort") is { } effort)
+        if (request.ParallelToolCalls?.Flag() is { } isParallel && !request.Catalog.IsEmpty)
+            request.Generate.Extra.Add(new RawMember { Name = "parallel_tool_calls", Json = ByteString.CopyFromUtf8(isParallel ? "true" : "false") });
+        var reasoning = request.Reasoning?.AsObject("an object with effort and summary");
+        reasoning?.Find("summary")?.Text();
+        if (reasoning?.Find("effort") is { } effort)
             ReasoningEffort.Add(request.Generate, effort);
         SettleFormat(request);
-        if (request.IncludesLogprobs || request.TopLogprobs is not null)
+        if (request.IncludesLogprobs || request.TopLogprobs > 0)
             request.Generate.Logprobs = request.TopLogprobs ?? 0;
     }
 
     private static void SettleFormat(ResponsesRequest request)
     {
-        if (request.Text?.AsObject("an object with a format").Find("format") is not { } format)
+        var text = request.Text?.AsObject("an object with a format");
+        text?.Find("verbosity")?.Text();
+        if (text?.Find("format") is not { } format)
             return;
         var type = format.AsObject("an object with a type").Require("type", "text, json_object, json_schema");
         request.Chat.ResponseFormat = type.Text() switch

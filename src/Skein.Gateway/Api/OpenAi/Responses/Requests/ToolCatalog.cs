@@ -17,6 +17,14 @@ internal sealed record ClientTool(string Name, string? Namespace, bool IsCustom)
 internal sealed class ToolCatalog
 {
     private const string ToolAllowed = "an object with a type";
+    private const string TypesAllowed = "function, custom, namespace, or a tool that OpenAI runs or defines, which is left out";
+
+    /// <summary>Types, without their dates, of tools that OpenAI runs or whose form only its models know: answers stay right without them.</summary>
+    private static readonly string[] LeftOut =
+    [
+        "web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp", "computer", "computer_use", "computer_use_preview",
+        "local_shell", "shell", "apply_patch", "tool_search",
+    ];
 
     private static readonly byte[] CustomParameters =
     [
@@ -49,7 +57,8 @@ internal sealed class ToolCatalog
 
     private void Add(JsonPart tool, string? inNamespace, Func<string, bool> isAllowed)
     {
-        switch (tool.Require("type", "a string").Text())
+        var type = tool.Require("type", "a string");
+        switch (type.Text())
         {
             case "function":
                 AddFunction(tool, inNamespace, isAllowed);
@@ -62,6 +71,10 @@ internal sealed class ToolCatalog
                 foreach (var inner in tool.Require("tools", "an array of tools").Elements("an array of tools"))
                     Add(inner.AsObject(ToolAllowed), name, isAllowed);
                 break;
+            case "namespace":
+                throw type.NotAllowed("function, custom: a namespace holds no other namespace");
+            case var other when !LeftOut.Contains(other.TrimEnd([.. "_-0123456789"])):
+                throw type.NotAllowed(TypesAllowed);
         }
     }
 
