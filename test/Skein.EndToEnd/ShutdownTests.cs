@@ -58,7 +58,7 @@ public class ShutdownTests
 
         var end = await supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
-        Assert.DoesNotContain("xception", end.Errors, StringComparison.Ordinal);
+        Assert.False(end.Errors.Contains("xception", StringComparison.Ordinal), end.Errors);
         Assert.EndsWith("no process is left", end.Errors);
     }
 
