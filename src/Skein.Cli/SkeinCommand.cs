@@ -1,10 +1,18 @@
 using Skein.Cli.Commands;
+using Skein.Cli.Terminal;
 
 namespace Skein.Cli;
 
 internal static class SkeinCommand
 {
-    public static RootCommand Create() => new("""
+    public static RootCommand Create()
+    {
+        var root = Verbs();
+        GroupedHelp.Install(root, HelpPages.Groups, HelpPages.Examples);
+        return root;
+    }
+
+    private static RootCommand Verbs() => new("""
         Skein: a distributed LLM inference gateway. Replicas and gateways form one group; when a replica dies, another one continues its streams.
 
         Begin with: skein up

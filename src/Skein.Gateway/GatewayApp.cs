@@ -77,8 +77,9 @@ public sealed class GatewayApp : IAsyncDisposable
         // Created now: a wrong option must fail the start, not the first request.
         app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
-        app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.UseHttpApi();
+        // After CORS, so that web pages can read its refusals.
+        app.Use(new RequestGuardMiddleware(options).EnterAsync);
         var keys = new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>(), app.Services.GetRequiredService<GatewayMetrics>(), options.Link.Keys);
         app.Use(keys.EnterAsync);
         app.MapDialects();

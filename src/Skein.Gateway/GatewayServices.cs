@@ -80,7 +80,8 @@ internal static class GatewayServices
     {
         services.AddSingleton<GroupFleet>();
         services.AddSingleton<UpstreamFleet>();
-        services.AddSingleton(provider => new AliasedFleet(provider.GetRequiredService<UpstreamFleet>(), options.Aliases));
+        services.AddSingleton(provider => new AliasedFleet(
+            provider.GetRequiredService<UpstreamFleet>(), options.Aliases, provider.GetRequiredService<ILogger<AliasedFleet>>()));
         services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<AliasedFleet>());
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory, UpstreamDirectory>();

@@ -306,6 +306,13 @@ public sealed class FaultException(Fault fault, string message, Exception? inner
     /// <summary>The field of the request that is at fault; null if none is.</summary>
     public string? Param { get; init; }
 
+    /// <summary>The same fault of a member that the client knows by another name, in <see cref="Param"/> and at the beginning of the message.</summary>
+    public FaultException ForMember(string name) => new(
+        Fault, Param is { } old && Message.StartsWith(old, StringComparison.Ordinal) ? name + Message[old.Length..] : Message, this, Load, RetryAfter)
+    {
+        Cause = Cause, Engine = Engine, Param = name,
+    };
+
     /// <summary>The replica's load, where it was reported with the end.</summary>
     public LoadReport? Load { get; } = load;
 

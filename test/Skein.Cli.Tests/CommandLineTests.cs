@@ -175,8 +175,10 @@ public class CommandLineTests
         Assert.DoesNotContain("--calm", await HelpAsync("rollout"), StringComparison.Ordinal);
         Assert.Matches(@"(?m)^\s+--watch\s+Refresh", await HelpAsync("status"));
         Assert.Contains("--log <debug|information|warning|error>", await HelpAsync("gateway"), StringComparison.Ordinal);
-        var policies = string.Join('|', BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));
-        Assert.Contains($"--policy <{policies}>", await HelpAsync("gateway"), StringComparison.Ordinal);
+        // The list is cut at the end of a line.
+        var names = string.Concat((await HelpAsync("gateway")).Split('\n').SkipWhile(line => !line.Contains("--policy", StringComparison.Ordinal)).Take(6)
+            .Select(line => line[..Math.Min(line.Length, 50)].Trim()));
+        Assert.All(BalancingPolicies.BuiltIn, policy => Assert.Contains(policy.Name, names, StringComparison.Ordinal));
         Assert.Contains("kill, freeze, slow, drain, restart, upgrade, loss, cut", string.Join(' ', (await HelpAsync("chaos")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
 
         static async Task<string> HelpAsync(string verb)

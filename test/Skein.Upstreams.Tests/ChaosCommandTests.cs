@@ -15,7 +15,7 @@ public sealed class ChaosCommandTests(ITestOutputHelper output)
         await using var first = ServerOf(honest: true);
         await using var second = ServerOf(honest: true);
 
-        var (code, text) = await RunAsync(first, second);
+        var (code, text) = await RunAsync([first, second], "--faults", "cut", "--max-faults", "5");
 
         Assert.True(code == 0, text);
         Assert.Contains("PASS", text, StringComparison.Ordinal);
@@ -29,10 +29,37 @@ public sealed class ChaosCommandTests(ITestOutputHelper output)
         await using var first = ServerOf(honest: false);
         await using var second = ServerOf(honest: false);
 
-        var (code, text) = await RunAsync(first, second);
+        var (code, text) = await RunAsync([first, second], "--faults", "cut", "--max-faults", "5");
 
         Assert.True(code == 1, text);
         Assert.Matches("FAIL: [1-9][0-9]* lost answers differ from the undisturbed ones", text);
+    }
+
+    /// <summary>Connections are held, and an operator's command restarts the servers.</summary>
+    [Fact]
+    public async Task Chaos_ServersFreezeAndAreRestarted_Passes()
+    {
+        await using var first = ServerOf(honest: true);
+        await using var second = ServerOf(honest: true);
+        ScriptedServer[] servers = [first, second];
+        var restarts = 0;
+        await using var control = new ScriptedServer();
+        control.Everything = async exchange =>
+        {
+            var server = servers.Single(server => exchange.Request.Path == $"/{server.Port}");
+            await server.KillAsync();
+            server.Restart();
+            Interlocked.Increment(ref restarts);
+            return await Answers.Json("{}")(exchange);
+        };
+        var restart = $$"""bash -c 'exec 3<>/dev/tcp/{host}/{{control.Port}}; printf "GET /{port} HTTP/1.1\r\nHost: test\r\n\r\n" >&3; head -n 1 <&3'""";
+
+        var (code, text) = await RunAsync(servers, "--faults", "freeze,restart", "--max-faults", "3", "--restart-command", restart);
+
+        Assert.True(code == 0, text);
+        Assert.Contains("PASS", text, StringComparison.Ordinal);
+        Assert.Matches("freeze upstream-[12] for", text);
+        Assert.InRange(restarts, 1, 2);
     }
 
     [Theory]
@@ -62,11 +89,13 @@ public sealed class ChaosCommandTests(ITestOutputHelper output)
             : SmallModel.AnswerAsync(exchange, delivered, Pace);
     }
 
-    private async Task<(int Code, string Output)> RunAsync(params ScriptedServer[] servers)
+    private async Task<(int Code, string Output)> RunAsync(ScriptedServer[] servers, params string[] flags)
     {
         await using var command = SkeinCommand.Start(
-            "chaos", "--upstream", string.Join(',', servers.Select(server => server.Url)), "--requests", "chat,chat-whole", "--questions", "2", "--max-faults", "5",
-            "--duration", "1m", "--faults", "cut", "--streams", "4");
+        [
+            "chaos", "--upstream", string.Join(',', servers.Select(server => server.Url)), "--requests", "chat,chat-whole", "--questions", "2", "--duration", "1m",
+            "--streams", "4", .. flags,
+        ]);
         var code = await command.EndAsync(120);
         output.WriteLine(command.Output);
         return (code, command.Output);

@@ -154,7 +154,7 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
             $"{server}/{name}:\n{string.Join('\n', differences)}\nrequest: {(dialogue.Body.Length > 300 ? dialogue.Body[..300] + "…" : dialogue.Body)}");
     }
 
-    private static async Task<Reply> AskAsync(int port, Dialogue dialogue)
+    internal static async Task<Reply> AskAsync(int port, Dialogue dialogue)
     {
         var body = dialogue.Body;
         var content = body.Length > 0 ? $"Content-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n" : "";

@@ -30,7 +30,34 @@ public sealed class SgLangIdsTests
             Expect.Answer(reply, content);
             Assert.Equal(reasoning, string.Concat(reply.Deltas.Select(delta => Reply.Find(delta, "reasoning_content")?.GetString())));
             Assert.Equal(VllmServer.Reasoned.Count + 1, Reply.Find(reply.Usage!.Value, "completion_tokens")?.GetInt32());
+            // Up to the closing mark, as its own chat call counts.
+            var reasoned = VllmServer.Reasoned.TakeWhile(piece => piece != "</think>").Count() + 1;
+            Assert.Equal(parsesReasoning ? reasoned : 0, Reply.Find(reply.Usage!.Value, "reasoning_tokens")?.GetInt32());
         }
+    }
+
+    /// <summary>Such chats went by text: the tier was text.</summary>
+    [Theory]
+    [InlineData("\"chat_template_kwargs\":{\"enable_thinking\":false}", "chat_template_kwargs")]
+    [InlineData("\"return_token_ids\":true,\"stream\":false", "return_token_ids")]
+    [InlineData("\"logprobs\":true,\"top_logprobs\":2", "top_logprobs")]
+    public async Task ChatWithMember_GoesByIds(string members, string name)
+    {
+        await using var server = SgLangServer.Start(SmallModel.Words, parsesReasoning: false);
+        await using var gateway = await TestGateway.StartAsync(server);
+        await gateway.WhenTierAsync("tokens", server.Name);
+
+        var reply = await gateway.ChatAsync(members);
+
+        Expect.Answer(reply, string.Concat(SmallModel.Words));
+        Assert.Equal("tokens", reply.Header("x-skein-resume-tier"));
+        var rendered = server.Requests.Last(request => request.Path == "/tokenize");
+        Assert.True(name != "chat_template_kwargs" || rendered.Json.TryGetProperty(name, out _));
+        var generated = server.Requests.Last(request => request.Path == "/generate").Json;
+        Assert.False(generated.TryGetProperty(name, out _));
+        Assert.Equal(name == "top_logprobs", generated.TryGetProperty("return_logprob", out _));
+        var ids = reply.Choices.Select(choice => Reply.Find(choice, "response_token_ids")?.GetArrayLength()).LastOrDefault(count => count is not null);
+        Assert.Equal(name == "return_token_ids" ? SmallModel.Words.Count : null, ids);
     }
 
     /// <summary>A parser whose marks are not known: the chat call divides, and lost chats are made again.</summary>

@@ -84,7 +84,7 @@ internal static class CommandLine
         return isVerb ? $"'{word}' is not a verb.{hint}" : $"{parsed.Errors[0].Message}{hint}";
     }
 
-    private static string PathOf(ParseResult parsed)
+    internal static string PathOf(ParseResult parsed)
     {
         var names = new List<string>();
         for (var result = parsed.CommandResult; result.Command is not RootCommand; result = (System.CommandLine.Parsing.CommandResult)result.Parent!)

@@ -25,7 +25,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     private static readonly HashSet<string> NeutralMembers = new(StringComparer.Ordinal)
     {
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority",
-        "parallel_tool_calls", "return_token_ids", "ignore_eos",
+        "parallel_tool_calls", "return_token_ids", "return_prompt_token_ids", "ignore_eos",
         // They make another prompt, whose ids are known.
         "chat_template_kwargs", "chat_template", "documents", "reasoning_effort", "add_generation_prompt", "include_reasoning",
         // A limit that is none, and a bias that is the same for every token.

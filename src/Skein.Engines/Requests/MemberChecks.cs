@@ -97,7 +97,7 @@ internal static class MemberChecks
         ["add_generation_prompt"] = ["true"],
         ["continue_final_message"] = ["false"],
         ["chat_template"] = [],
-        ["chat_template_kwargs"] = ["{}"],
+        ["chat_template_kwargs"] = ["{}", "{\"enable_thinking\":false}"], // none of its templates thinks
         ["documents"] = ["[]"],
         ["truncate_prompt_tokens"] = [],
         // What the answer tells

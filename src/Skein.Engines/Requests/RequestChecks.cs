@@ -92,7 +92,8 @@ internal static class RequestChecks
     {
         var left = contextTokens - promptTokens;
         return request.HasMaxTokens && request.MaxTokens <= left ? (int)request.MaxTokens
-            : request.HasMaxTokens ? throw TooLong(contextTokens, $"a prompt of {promptTokens} and max_tokens {request.MaxTokens}", PromptOf(request))
+            : request.HasMaxTokens ? throw TooLong(
+                contextTokens, $"a prompt of {promptTokens} and max_tokens {request.MaxTokens}", left > 0 ? "max_tokens" : PromptOf(request))
             : left > 0 ? left
             : throw TooLong(contextTokens, $"a prompt of {promptTokens} and at least 1 for the answer", PromptOf(request));
     }

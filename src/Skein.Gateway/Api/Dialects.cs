@@ -23,7 +23,7 @@ internal static class Dialects
         services.AddSingleton<GenerationEndpoint>();
         services.AddSingleton<PassThroughEndpoint>();
         services.AddSingleton<ApiPaths>();
-        services.AddApiCors(options);
+        services.AddApiCors(options, All.Select(dialect => dialect.RequestIdHeader).OfType<string>());
         services.AddSingleton<ApiKeyStore>();
         services.AddBrokenStreamLogging();
     }

@@ -3,19 +3,25 @@ using System.Collections.Frozen;
 namespace Skein.Gateway.Group;
 
 /// <summary>A fleet whose replicas also serve the aliases of their models. Thread-safe.</summary>
-internal sealed class AliasedFleet : IFleetSource, IDisposable
+internal sealed partial class AliasedFleet : IFleetSource, IDisposable
 {
+    private const int MostShownModels = 16;
+
     private readonly IFleetSource _source;
+    private readonly ILogger _logger;
+
+    /// <summary>Names of aliases that were reported. Guarded by the lock.</summary>
+    private readonly HashSet<string> _reported = new(StringComparer.Ordinal);
     private IReadOnlyList<ModelAlias> _aliases;
     private readonly Lock _gate = new();
     private FleetView? _seen;
     private FleetView _current = FleetView.Empty;
 
     /// <exception cref="ArgumentException">The aliases do not fit together.</exception>
-    public AliasedFleet(IFleetSource source, IReadOnlyList<ModelAlias> aliases)
+    public AliasedFleet(IFleetSource source, IReadOnlyList<ModelAlias> aliases, ILogger<AliasedFleet> logger)
     {
         ModelAlias.Check(aliases);
-        (_source, _aliases) = (source, aliases);
+        (_source, _aliases, _logger) = (source, aliases, logger);
         _source.Changed += OnChanged;
     }
 
@@ -29,7 +35,10 @@ internal sealed class AliasedFleet : IFleetSource, IDisposable
             {
                 var view = _source.Current;
                 if (!ReferenceEquals(view, _seen))
+                {
                     (_seen, _current) = (view, _aliases.Count == 0 ? view : Named(view));
+                    ReportDangling(view);
+                }
                 return _current;
             }
         }
@@ -48,6 +57,20 @@ internal sealed class AliasedFleet : IFleetSource, IDisposable
     public void Dispose() => _source.Changed -= OnChanged;
 
     private void OnChanged() => Changed?.Invoke();
+
+    /// <summary>Which models servers have is known only while they run: an alias of none is reported once, and again after it was served.</summary>
+    private void ReportDangling(FleetView view)
+    {
+        if (!view.Complete || view.KnownModels.Count == 0)
+            return;
+        foreach (var alias in _aliases)
+        {
+            if (alias.Models.Prepend(alias.Name).Any(model => view.KnownModels.Contains(model, StringComparer.Ordinal)))
+                _reported.Remove(alias.Name);
+            else if (_reported.Add(alias.Name))
+                Log.AliasOfNoModel(_logger, alias.Name, string.Join(',', alias.Models), string.Join(", ", view.KnownModels.Take(MostShownModels)));
+        }
+    }
 
     private FleetView Named(FleetView view) =>
         new([.. view.Replicas.Select(Named)], [.. view.KnownModels.Union(AliasesOf(view.KnownModels).Keys, StringComparer.Ordinal)], view.Complete)
@@ -93,5 +116,12 @@ internal sealed class AliasedFleet : IFleetSource, IDisposable
                 all[alias] = value;
         }
         return all.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3130, LogLevel.Warning,
+            "Alias {Alias} is for {Models}, which no replica serves; served: {Served}. Requests for it get 404 until one does")]
+        public static partial void AliasOfNoModel(ILogger logger, string alias, string models, string served);
     }
 }

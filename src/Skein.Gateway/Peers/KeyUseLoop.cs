@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Grpc.Net.Client;
 using Skein.Gateway.Group;
 using Skein.Gateway.Keys;
@@ -12,6 +13,8 @@ internal sealed partial class KeyUseLoop(
     /// <summary>Most gateways that are asked, the first ones by name. Each asks each.</summary>
     public const int MostPeers = 64;
 
+    private const int LoggedFailures = 3;
+
     private static readonly TimeSpan Period = TokenBucket.ExchangePeriod;
 
     /// <summary>Longest wait for an answer: the next round must not wait for it.</summary>
@@ -20,8 +23,8 @@ internal sealed partial class KeyUseLoop(
     /// <summary>Connections to gateways, by name and address. Used by one round at a time.</summary>
     private readonly Dictionary<(string Name, string Address), GrpcChannel> _channels = [];
 
-    /// <summary>Gateways whose failure was logged.</summary>
-    private readonly HashSet<string> _failing = new(StringComparer.Ordinal);
+    /// <summary>Failures in a row, of gateways that fail.</summary>
+    private readonly ConcurrentDictionary<string, int> _failures = new(StringComparer.Ordinal);
     private bool _hasWarned;
 
     /// <summary>Follows until the gateway stops. Called once.</summary>
@@ -73,14 +76,14 @@ internal sealed partial class KeyUseLoop(
         {
             var options = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
             var report = await new GatewayPeer.GatewayPeerClient(MemberChannel.Invoker(channel, link)).GetKeyUseAsync(new GetKeyUseRequest(), options);
-            _failing.Remove(peer.Name);
+            _failures.TryRemove(peer.Name, out _);
             return report;
         }
         catch (RpcException error)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            // Once: a gateway of an older release never answers.
-            if (_failing.Count < MostPeers && _failing.Add(peer.Name))
+            // Once: a gateway of an older release never answers. Not at once: one that starts or stops is silent for a moment.
+            if (_failures.AddOrUpdate(peer.Name, 1, static (_, count) => count < int.MaxValue ? count + 1 : count) == LoggedFailures)
                 Log.NotAnswered(logger, peer.Name, $"{error.StatusCode}: {error.Status.Detail}");
             return null;
         }
@@ -92,7 +95,7 @@ internal sealed partial class KeyUseLoop(
         {
             _channels.Remove(gone, out var channel);
             channel?.Dispose();
-            _failing.Remove(gone.Name);
+            _failures.TryRemove(gone.Name, out _);
         }
     }
 

@@ -85,7 +85,8 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
             StatusCodes.Status403Forbidden, "permission_error", "admin_key_required", $"{http.Request.Path} needs a key with admin rights"));
     }
 
-    private static string Identify(HttpContext http)
+    /// <summary>Gives a request that is refused before its endpoint an id, in its answer too.</summary>
+    internal static string Identify(HttpContext http)
     {
         http.TraceIdentifier = VisibleText.RequestId(http.Request.Headers[SkeinHeaders.RequestId]);
         http.Response.Headers[SkeinHeaders.RequestId] = http.TraceIdentifier;

@@ -5,7 +5,7 @@ using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Security;
 
-/// <summary>Refuses HTTP/1.1 requests before routing whose host is not this gateway's, or whose address or headers are too large.</summary>
+/// <summary>Refuses HTTP/1.1 requests whose host is not this gateway's, or whose address or headers are too large.</summary>
 internal sealed class RequestGuardMiddleware(GatewayOptions options)
 {
     /// <summary>Longest path with its query, in bytes.</summary>
@@ -31,6 +31,7 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
         // What follows on the connection may be part of this request for a proxy in front.
         if (refusal.Code == TwoLengths)
             http.Response.Headers.Connection = "close";
+        KeyMiddleware.Identify(http);
         return refusal.SendAsync(http, Dialects.Of(http.Request.Path));
     }
 

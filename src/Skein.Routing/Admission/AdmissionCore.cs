@@ -94,7 +94,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         {
             var model = next.Request.Model;
             var replica = Pick(next.Request, now, isUsed: true)!;
-            _lines.Serve(next, _shares.Of(replica));
+            _lines.Serve(next, _shares.Of(replica)!);
             _refusals.Estimators.Of(model).Granted(now, isLast: _lines.Of(model) is null);
             grants.Add((next, Reserve(replica, next.Request, now)));
         }
@@ -215,9 +215,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>When the next waiter for a slot of this replica began to wait; null if there is none.</summary>
     private TimeSpan? NextSince(Replica replica)
     {
-        if (Waiting == 0)
+        // An offer may come from a replica that has left since.
+        if (Waiting == 0 || _shares.Of(replica) is not { } shares)
             return null;
-        var shares = _shares.Of(replica);
         var next = _lines.Next(model => Fleet.Serving(model).Contains(replica) ? waiter => waiter.Request.Accepts(replica) ? shares : null : null);
         return next?.Since;
     }

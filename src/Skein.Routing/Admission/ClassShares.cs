@@ -37,8 +37,8 @@ internal sealed class SharesByReplica
     private Dictionary<IReadOnlyList<string>, ClassShares> _byModels = new(SameModels.Instance);
     private Dictionary<Replica, ClassShares> _byReplica = [];
 
-    /// <param name="replica">One of the last <see cref="Update"/>.</param>
-    public ClassShares Of(Replica replica) => _byReplica[replica];
+    /// <summary>Null for a replica that was not in the last <see cref="Update"/>.</summary>
+    public ClassShares? Of(Replica replica) => _byReplica.GetValueOrDefault(replica);
 
     /// <summary>Forgets the turns at replicas that serve models as no replica does now.</summary>
     public void Update(IReadOnlyList<Replica> replicas)

@@ -13,9 +13,6 @@ public sealed class Replica
     /// <summary>Age at which a report of other gateways' load no longer counts.</summary>
     private static readonly TimeSpan ReportLifetime = TimeSpan.FromSeconds(1);
 
-    /// <summary>The same for the engine's own load, which changes more slowly.</summary>
-    private static readonly TimeSpan EngineReportLifetime = TimeSpan.FromSeconds(5);
-
     /// <summary>
     /// Longest time for which reports keep requests away. A replica that other gateways refill never looks free; it offers slots only to gateways that ask.
     /// </summary>
@@ -29,14 +26,7 @@ public sealed class Replica
     /// <summary>Bound on what one report adds to the recent requests.</summary>
     private const uint MostBegunAtOnce = 10_000;
 
-    /// <summary>Share of the KV cache, in thousandths, from which a server counts as loaded: soon it queues or preempts.</summary>
-    private const uint FullCachePermille = 900;
-
-    /// <summary>Half of the steps in which gossip reports the KV cache.</summary>
-    private const double KvHalfStep = 1 / 16d;
-
     private static readonly double PerReportTick = 1.0 / ReportLifetime.Ticks;
-    private static readonly double PerEngineReportTick = 1.0 / EngineReportLifetime.Ticks;
 
     private readonly HealthOptions _health;
     private volatile ReplicaDescription _description;
@@ -56,9 +46,7 @@ public sealed class Replica
     private int _leased;
     private int _reportedSlots;
     private int _reportedLoad;
-    private double _enginePressure;
-    private double _gossipPressure;
-    private TimeSpan _engineReportedAt = -EngineReportLifetime;
+    private EnginePressure _engine = new();
     private TimeSpan _reportedAt;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -172,18 +160,6 @@ public sealed class Replica
     /// <summary>Slots that others use, decaying from the last report (Mitzenmacher, How Useful Is Old Information?, 2000).</summary>
     internal double ExternalLoad(TimeSpan now) => _reportedLoad == 0 ? 0 : _reportedLoad * Fading(now, _reportedAt, PerReportTick);
 
-    /// <summary>
-    /// What the engine itself reports, in slots: its queue, and its KV cache once it is nearly full. As the last report on a stream ages, what gossip says of
-    /// the cache takes its place. It counts in the pick only: it does not take slots away.
-    /// </summary>
-    internal double EnginePressure(TimeSpan now)
-    {
-        if (_enginePressure == 0 && _gossipPressure == 0)
-            return 0;
-        var share = Fading(now, _engineReportedAt, PerEngineReportTick);
-        return (share * _enginePressure) + ((1 - share) * _gossipPressure);
-    }
-
     /// <summary>Share of its weight that counts now.</summary>
     internal double WarmthAt(TimeSpan now) => _slowStart is null ? 1 : _slowStart.ShareAt(Slots, now);
 
@@ -191,7 +167,7 @@ public sealed class Replica
     /// <param name="external"><see cref="ExternalLoad"/> at the same time.</param>
     internal double LoadAt(TimeSpan now, double external)
     {
-        var load = _leased + external + EnginePressure(now);
+        var load = _leased + external + _engine.At(now);
         if (_slowness is not null)
             load += _slowness.At(now);
         // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
@@ -259,7 +235,7 @@ public sealed class Replica
         // A hostile or broken replica must not make the arithmetic of a pick invalid.
         Volatile.Write(ref _reportedSlots, (int)Math.Min(report.Slots, MostSlots));
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        (_enginePressure, _engineReportedAt) = (Math.Min(report.Waiting, MostSlots) + CachePressure(report.KvUsedPermille), now);
+        _engine.Report(report, Slots, now);
         // An offer can overtake an earlier refusal. The report with that refusal then still says that the replica remembers this gateway, although
         // the declined offer has ended that.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
@@ -296,14 +272,10 @@ public sealed class Replica
 
     private static double Fading(TimeSpan now, TimeSpan since, double perTick) => Math.Max(0, 1 - (Math.Max(0, (now - since).Ticks) * perTick));
 
-    private double CachePressure(double usedPermille) =>
-        (Math.Clamp(usedPermille, FullCachePermille, 1000) - FullCachePermille) / (1000d - FullCachePermille) * Slots;
-
     private void CopyDescription()
     {
-        _weight = _measuredWeight ?? _description.Weight;
-        (_ownSlots, _isDraining, _isSuspect) = (_description.Slots, _description.Draining, _description.Suspect);
-        // In the middle of its eighth: only the last two count.
-        _gossipPressure = _description.KvUsed == 0 ? 0 : CachePressure(Math.Min(1, _description.KvUsed + KvHalfStep) * 1000);
+        (_weight, _ownSlots, _isDraining, _isSuspect) =
+            (_measuredWeight ?? _description.Weight, _description.Slots, _description.Draining, _description.Suspect);
+        _engine.Gossip(_description.KvUsed, Slots);
     }
 }

@@ -32,7 +32,7 @@ public sealed record ReplicaDescription
     /// <summary>Share of work relative to other replicas. Above 0; default 1.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>Used share of its engine's KV cache, 0 to 1, at most an eighth too low; 0 if unknown. Older than load reports, newer than none.</summary>
+    /// <summary>Share of its engine's KV cache that is in use, 0 to 1, at most an eighth too low; 0 if unknown.</summary>
     public double KvUsed { get; init; }
 
     /// <summary>Hash of weights, tokenizer, template, engine build and numerics, by model; without those of which the replica reported none.</summary>

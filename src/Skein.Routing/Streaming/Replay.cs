@@ -60,7 +60,8 @@ internal sealed class Replay
                 return $"its tokens differ near token {before}";
             TakeRest(frame, frame.Text.Span[text..], deltas);
             // The client has those of the part that it has.
-            if (frame.Finish is null)
+            var isAllNew = HasIds && before >= _have;
+            if (frame.Finish is null && !isAllNew)
                 frame.RawChoice = frame.RawChunk = ByteString.Empty;
             IsBehind = !CatchesUp(frame, before);
         }

@@ -23,6 +23,8 @@ public class ResumeTierTests
         ["sampled"] = request => request.Sampling = new Sampling { Temperature = 0.5f, Seed = 1 },
         ["server's default"] = request => request.Sampling = null,
         ["logprobs"] = request => request.Logprobs = 2,
+        ["template settings"] = request => request.Extra.Add(new RawMember { Name = "chat_template_kwargs", Json = ByteString.CopyFromUtf8("{}") }),
+        ["asked ids"] = request => request.Extra.Add(new RawMember { Name = "return_token_ids", Json = ByteString.CopyFromUtf8("true") }),
         ["logit bias"] = request => request.Sampling.LogitBias[1] = 1,
         ["penalties"] = request => request.Sampling.FrequencyPenalty = 1,
         ["harmless member"] = request => request.Extra.Add(new RawMember { Name = "user", Json = ByteString.CopyFromUtf8("1") }),
@@ -54,7 +56,9 @@ public class ResumeTierTests
     [InlineData("one candidate", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("sampled", "ids tokens", "ids tokens", "ids tokens", "text")]
     [InlineData("server's default", "ids tokens", "ids tokens", "ids tokens", "text")]
-    [InlineData("logprobs", "ids exact", "ids exact", "text", "text")]
+    [InlineData("logprobs", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("template settings", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("asked ids", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("logit bias", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("penalties", "ids exact", "ids text", "ids text", "text")]
     [InlineData("harmless member", "ids exact", "ids exact", "ids exact", "text")]

@@ -1,12 +1,18 @@
+using Microsoft.Extensions.Logging;
 using Skein.Gateway.Group;
+using Skein.Gateway.Tests.Api;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Group;
 
-public sealed class AliasedFleetTests
+public sealed class AliasedFleetTests : IDisposable
 {
     private readonly ScriptedFleet _source = new();
+    private readonly LogLines _log = new();
+    private readonly ILoggerFactory _loggers;
+
+    public AliasedFleetTests() => _loggers = LoggerFactory.Create(logging => logging.AddProvider(_log));
 
     [Fact]
     public void Current_ReplicasOfItsModels_ServeTheAliasUnderTheirOwnNames()
@@ -44,7 +50,33 @@ public sealed class AliasedFleetTests
         Assert.Null(fleet.Current.Troubles[1].Models);
     }
 
-    private AliasedFleet Fleet(params ModelAlias[] aliases) => new(_source, aliases);
+    /// <summary>What servers serve is known only while they run.</summary>
+    [Fact]
+    public void Current_AliasOfNoModel_IsReportedOnceAndAgainAfterItWasServed()
+    {
+        using var fleet = Fleet(new ModelAlias("big", ["nomodel"]));
+        _source.Current = new FleetView([], ["m"], Complete: false);
+        _ = fleet.Current;
+        Assert.Empty(_log.All);
+
+        foreach (var models in (string[][])[["m"], ["m", "n"], ["nomodel"], ["m"]])
+        {
+            _source.Current = new FleetView([], models, Complete: true);
+            _ = fleet.Current;
+        }
+
+        Assert.Equal(
+            Enumerable.Repeat("Alias big is for nomodel, which no replica serves; served: m. Requests for it get 404 until one does", 2),
+            _log.All.Select(line => line.Message));
+    }
+
+    public void Dispose()
+    {
+        _loggers.Dispose();
+        _log.Dispose();
+    }
+
+    private AliasedFleet Fleet(params ModelAlias[] aliases) => new(_source, aliases, _loggers.CreateLogger<AliasedFleet>());
 
     private static ReplicaDescription Replica(string name, params string[] models) => new()
     {

@@ -54,6 +54,19 @@ public sealed class OfferTests
     }
 
     [Fact]
+    public async Task TakeOffer_OfAReplicaThatHasLeft_IsDeclined()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        var running = await AcquireAsync(gateway);
+        var waiter = AcquireAsync(gateway);
+        gateway.Source.Set([], complete: true, "m");
+
+        Assert.False(gateway.Admission.TakeOffer(running.Replica));
+
+        Assert.False(waiter.IsCompleted);
+    }
+
+    [Fact]
     public async Task DescribeQueue_Lease_TellsItsOwnAgeAndThatOfTheNext()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));

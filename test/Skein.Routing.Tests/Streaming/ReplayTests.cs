@@ -36,6 +36,23 @@ public sealed class ReplayTests
         Assert.Equal((2u, 1u), (next.FirstIndex, next.Count));
     }
 
+    /// <summary>The first new token came without its members, such as the ids that a client of vLLM asks for.</summary>
+    [Fact]
+    public void Take_FirstNewToken_KeepsItsMembers()
+    {
+        var replay = new Replay(JournalOf(Ids("ab", 1, 2)));
+        var known = Ids("ab", 1, 2);
+        known.RawChoice = ByteString.CopyFromUtf8("""{"token_ids":[1,2]}""");
+        Assert.Null(replay.Take(known));
+
+        var next = Ids("c", 3);
+        (next.FirstIndex, next.RawChoice) = (2, ByteString.CopyFromUtf8("""{"token_ids":[3]}"""));
+        Assert.Null(replay.Take(next));
+
+        Assert.Empty(known.RawChoice);
+        Assert.Equal("""{"token_ids":[3]}""", next.RawChoice.ToStringUtf8());
+    }
+
     [Fact]
     public void Take_PiecesAreCutOtherwise_NumbersGoOnFromTheLastOneDelivered()
     {

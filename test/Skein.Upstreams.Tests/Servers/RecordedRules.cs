@@ -43,7 +43,7 @@ internal abstract class RecordedRules(bool parsesReasoning)
     public async Task<Ending?> TryAnswerAsync(Exchange exchange)
     {
         var (request, current) = (exchange.Request, _current);
-        if (request.Method != "POST" || request.Body.Length == 0 || (current?.Dialogue is { } dialogue && IsRecorded(dialogue, request)))
+        if (request.Method != "POST" || request.Body.Length == 0 || (current is not null && IsRecorded(current, request)))
             return null;
         if (request.Path.EndsWith("/detokenize", StringComparison.Ordinal))
             return await DetokenizeAsync(exchange, string.Concat(TokenModel.IdsIn(request.Json, "tokens").Select(id => TextOf(current, id))));
@@ -87,9 +87,9 @@ internal abstract class RecordedRules(bool parsesReasoning)
 
     private string TextOf(Recording? current, uint id) => TextOf(current, id, Model);
 
-    // A recorded answer without tokens, such as a refusal.
-    private static bool IsRecorded(Dialogue dialogue, ScriptedRequest request) =>
-        dialogue.Path == request.Path && !request.IsStreamed && JsonNode.DeepEquals(dialogue.Asked, Dialogue.Normalize(request.Body));
+    // A whole answer, or one without tokens, such as a refusal.
+    private static bool IsRecorded(Recording current, ScriptedRequest request) => current.Dialogue.Path == request.Path
+        && (current.Choices.Count == 0 || !request.IsStreamed) && JsonNode.DeepEquals(current.Dialogue.Asked, Dialogue.Normalize(request.Body));
 
     /// <summary>Whether a request is the client's: it has the same messages or prompt, perhaps with a beginning of the answer behind them.</summary>
     private static bool Asks(Dialogue dialogue, ScriptedRequest request)
@@ -377,6 +377,8 @@ internal sealed class SgLangRules(bool parsesReasoning) : RecordedRules(parsesRe
             ? new { type = "stop", matched = answer.Stop is JsonValue stop && stop.GetValueKind() == JsonValueKind.Number ? stop.GetValue<int>() : (int)TokenModel.EndId }
             : new { type = "length", length = tokens.Count - count };
         var (text, ids) = ("", new List<uint>());
+        var asksLogprobs = exchange.Request.Json.TryGetProperty("return_logprob", out var asked) && asked.ValueKind == JsonValueKind.True;
+        var logprobs = asksLogprobs ? tokens.Skip(count).SelectMany(LogprobsOf).ToList() : null;
         await exchange.StreamAsync();
         for (var i = count; i < tokens.Count; i++)
         {
@@ -384,12 +386,21 @@ internal sealed class SgLangRules(bool parsesReasoning) : RecordedRules(parsesRe
                 return Ending.Close;
             (text, ids) = (text + tokens[i].Text, [.. ids, .. tokens[i].Ids]);
             if (i < tokens.Count - 1)
-                await exchange.EventAsync(SgLangServer.Event(text, ids, null, promptTokens));
+                await exchange.EventAsync(SgLangServer.Event(text, ids, null, promptTokens, SoFar()));
         }
         if (reason == "stop" && answer.Stop is null)
             ids.Add(TokenModel.EndId);
-        await exchange.EventAsync(SgLangServer.Event(text, ids, end, promptTokens));
+        await exchange.EventAsync(SgLangServer.Event(text, ids, end, promptTokens, SoFar()));
         await exchange.DoneAsync();
         return await exchange.EndAsync();
+
+        (object, object)? SoFar() => logprobs is null ? null : (logprobs.Take(ids.Count).Select(token => token.Said), logprobs.Take(ids.Count).Select(token => token.Top));
     }
+
+    /// <summary>Those of a chat as this call has them.</summary>
+    private static IEnumerable<(object?[] Said, IEnumerable<object?[]> Top)> LogprobsOf(RecordedToken token) =>
+        (token.Logprobs?["content"] as JsonArray ?? []).Select((item, i) =>
+            (FormOf(item!, token.Ids[i]), ((JsonArray)item!["top_logprobs"]!).Select(top => FormOf(top!, PieceIds.Of(top!["token"]!.ToString())))));
+
+    private static object?[] FormOf(JsonNode token, uint id) => [token["logprob"], id, token["token"]];
 }

@@ -123,6 +123,9 @@ internal sealed class RecordedTokens
     {
         foreach (var said in chunks.Select(chunk => chunk["choices"] is JsonArray { Count: > 0 } list ? list[0] as JsonObject : null))
         {
+            // Those of SGLang's chats stay with the end, where its stream would have them.
+            if (said?["response_token_ids"] is JsonArray told)
+                return [.. told.Select(id => id!.GetValue<uint>())];
             if (said?["token_ids"] is not JsonArray ids)
                 continue;
             said.Remove("token_ids");

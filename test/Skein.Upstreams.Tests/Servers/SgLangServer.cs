@@ -50,11 +50,13 @@ internal static class SgLangServer
 
     /// <summary>One event of <c>/generate</c>: the answer so far.</summary>
     /// <param name="reason">A finish reason as JSON; null: none yet.</param>
-    public static string Event(string text, IReadOnlyList<uint> ids, object? reason, int promptTokens) => Json(new
+    /// <param name="logprobs">Those of the tokens so far, and of the likeliest ones; null: they were not asked for.</param>
+    public static string Event(string text, IReadOnlyList<uint> ids, object? reason, int promptTokens, (object Said, object Top)? logprobs = null) => Json(new
     {
         text,
         output_ids = ids,
-        meta_info = new { id = "g-1", finish_reason = reason, prompt_tokens = promptTokens, weight_version = "default", reasoning_tokens = 0, completion_tokens = ids.Count, cached_tokens = 0 },
+        meta_info = new { id = "g-1", finish_reason = reason, prompt_tokens = promptTokens, weight_version = "default", reasoning_tokens = 0, completion_tokens = ids.Count, cached_tokens = 0,
+            output_token_logprobs = logprobs?.Said, output_top_logprobs = logprobs?.Top },
     });
 
     private static async Task<Ending> GenerateByIdsAsync(Exchange exchange, TokenModel model, Func<int, bool>? dies)

@@ -32,6 +32,10 @@ internal sealed class TokenModel(IReadOnlyList<string> answer)
         if (!request.TryGetProperty("messages", out var messages))
         {
             var prompt = request.GetProperty("prompt");
+            // Without what begins a prompt, a mark is one token.
+            var isPart = request.TryGetProperty("add_special_tokens", out var special) && special.ValueKind == JsonValueKind.False;
+            if (isPart && MarkOf(prompt.ToString()) is { } mark)
+                return [mark];
             return prompt.ValueKind == JsonValueKind.Array ? [.. prompt.EnumerateArray().Select(id => id.GetUInt32())] : OfText(prompt.GetString()!);
         }
 
@@ -54,6 +58,13 @@ internal sealed class TokenModel(IReadOnlyList<string> answer)
     {
         var begin = text.IndexOf(answer[0], StringComparison.Ordinal);
         return begin < 0 ? [.. Letters(text), AssistantId] : Continued([.. Letters(text[..begin]), AssistantId, .. Letters(text[begin..])]);
+    }
+
+    /// <summary>The token of a mark of reasoning; null: it is none.</summary>
+    private uint? MarkOf(string text)
+    {
+        var index = answer.TakeWhile(piece => piece != text).Count();
+        return text is not ("<think>" or "</think>") ? null : index < answer.Count ? FirstAnswerId + (uint)index : PieceIds.Of(text);
     }
 
     public string TextOf(IEnumerable<uint> ids) => string.Concat(ids.Select(TextOf));

@@ -73,7 +73,9 @@ internal static class VllmServer
             }
         }
 
-        var usage = new { prompt_tokens = prompt.Count, completion_tokens = ids.Count, total_tokens = prompt.Count + ids.Count };
+        // Its parser counts what is between the marks, and the answer opens none.
+        object? details = reasoning is null ? null : new { reasoning_tokens = 0 };
+        var usage = new { prompt_tokens = prompt.Count, completion_tokens = ids.Count, total_tokens = prompt.Count + ids.Count, completion_tokens_details = details };
         await exchange.EventAsync(Json(new { id = "x-1", @object = "chat.completion.chunk", choices = Array.Empty<object>(), usage }));
         await exchange.DoneAsync();
         return await exchange.EndAsync();

@@ -31,6 +31,7 @@ internal sealed class LlamaCppChatTokens : IChatTokens
     {
         private readonly bool _showsTimings = request.Extra.Any(member => member.Name == TimingsAsked && member.Json.Span.SequenceEqual("true"u8));
         private readonly bool _showsProbabilities = AsksForProbabilities(request);
+        private readonly List<uint> _held = [];
         private int _count;
 
         public uint[] PromptOf(JsonElement? first) => [];
@@ -49,7 +50,26 @@ internal sealed class LlamaCppChatTokens : IChatTokens
             var lost = Math.Max(0, count - _count - known.Count);
             delta = delta with { Ids = [.. Enumerable.Repeat(UnknownToken.Id, lost), .. known.Select(id => (uint)id)] };
             _count += delta.Ids!.Length;
-            return _showsProbabilities ? delta : delta with { Logprobs = [] };
+            return _showsProbabilities ? delta : WithoutEnd(delta with { Logprobs = [] });
+        }
+
+        // The first event has the role, and the first token, even if that one ends the answer: only the next event shows whether it does. An answer that was
+        // lost in between must not go on behind its end.
+        private TextDelta WithoutEnd(TextDelta delta)
+        {
+            var hasNothing = (delta with { Ids = null }).IsEmpty;
+            if (hasNothing && !delta.End.IsEnd)
+            {
+                _held.AddRange(delta.Ids!);
+                return delta with { Ids = [] };
+            }
+
+            if (hasNothing && delta.End.Reason == FinishReason.Stop && _held.Count > 0)
+                _held.RemoveAt(_held.Count - 1);
+
+            delta = delta with { Ids = [.. _held, .. delta.Ids!] };
+            _held.Clear();
+            return delta;
         }
     }
 }

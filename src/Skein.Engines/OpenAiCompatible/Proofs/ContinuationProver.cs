@@ -64,7 +64,8 @@ internal static class ContinuationProver
     /// <summary>Null: the answer shows nothing.</summary>
     private static async ValueTask<ContinuationProof?> ProveAsync(GenerateRequest request, Generate generate, bool takesReasoning, Generate? other)
     {
-        var answer = await RecordedAnswer.ReadAsync(generate(request), AnswerTokens);
+        // Up to its end, which shows how the server counts.
+        var answer = await RecordedAnswer.ReadAsync(generate(request), AnswerTokens + 1);
         if (answer.HasOtherDeltas || (answer.Reasoning.Length > 0 && !takesReasoning))
             return ContinuationProof.Not("its answer begins with reasoning, or another part that is no text");
 

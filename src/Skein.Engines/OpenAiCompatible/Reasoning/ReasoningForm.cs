@@ -28,12 +28,26 @@ internal sealed record ReasoningForm(string Open, string Close)
     /// <summary>Whether the server's parser takes the beginning of every answer for reasoning, with or without the opening mark.</summary>
     public bool BeginsInside { get; init; }
 
+    /// <summary>The token of <see cref="Open"/>; null: it is not one token, or unknown.</summary>
+    public uint? OpenId { get; init; }
+
+    /// <summary>The token of <see cref="Close"/>, likewise.</summary>
+    public uint? CloseId { get; init; }
+
     /// <summary>A chat whose last message has a reasoning, under the names that servers have for it.</summary>
     public static ReadOnlySpan<byte> SampleMessages =>
         """[{"role":"user","content":"Hi"},{"role":"assistant","reasoning_content":"Rqxz","reasoning":"Rqxz","content":"Cqxz"}]"""u8;
 
     /// <summary>The same chat without the answer.</summary>
     public static ReadOnlySpan<byte> SampleQuestion => """[{"role":"user","content":"Hi"}]"""u8;
+
+    /// <summary>The form with the tokens of its marks.</summary>
+    /// <param name="tokenize">Ids of a text that is not at the beginning of a prompt.</param>
+    public async ValueTask<ReasoningForm> WithIdsAsync(Func<string, ValueTask<uint[]>> tokenize) => this with
+    {
+        OpenId = await tokenize(Open) is [var open] ? open : null,
+        CloseId = await tokenize(Close) is [var close] ? close : null,
+    };
 
     /// <summary>Whether the prompt has an empty reasoning at its end, so that the answer has none.</summary>
     public bool IsClosedBy(string promptEnd) => promptEnd.AsSpan().TrimEnd().EndsWith(Close, StringComparison.Ordinal);

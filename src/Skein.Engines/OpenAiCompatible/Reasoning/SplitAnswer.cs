@@ -17,6 +17,9 @@ internal sealed class SplitAnswer(ReasoningSplitter? splitter, ToolCallWatch? ca
     private int _skippedReasoning;
     private int _skippedContent;
 
+    /// <summary>Whether there may be a reasoning.</summary>
+    public bool IsDivided => splitter is not null;
+
     /// <summary>Whether a tool call has begun, which only the server's chat call reads.</summary>
     public bool HasCallBegun => calls is { HasBegun: true };
 

@@ -9,8 +9,6 @@ namespace Skein.Engines.OpenAiCompatible.SgLang;
 /// <param name="reportsCache">Whether its own calls for chats and completions tell how much of a prompt was cached.</param>
 internal sealed class SgLangDialect(EngineHttp http, string? parser, bool reportsCache) : ITokenDialect
 {
-    private const string ReasoningTokens = "reasoning_tokens";
-
     private readonly ServerTokenizer _tokenizer = new(http);
 
     public string? StopMember => "matched_stop";
@@ -37,7 +35,8 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
             if (await DivideAsync(marked, cancellationToken) is (ReasoningForm.SampleReasoning, ReasoningForm.SampleContent))
             {
                 var (reasoning, _) = await DivideAsync(ReasoningForm.SampleReasoning, cancellationToken);
-                return form with { BeginsInside = reasoning.Length > 0 };
+                var inside = form with { BeginsInside = reasoning.Length > 0 };
+                return await inside.WithIdsAsync(text => _tokenizer.TextAsync(text, model, cancellationToken, addSpecial: false));
             }
         }
 
@@ -63,6 +62,7 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
         var growth = new SgLangEventReader();
+        var asked = new SgLangAskedIds(call.Request, call.Prompt, call.Answer);
         await foreach (var step in http.StreamAsync("generate", Body(call), HasEnd, call.Request, cancellationToken))
         {
             if (step is not { } data)
@@ -76,26 +76,32 @@ internal sealed class SgLangDialect(EngineHttp http, string? parser, bool report
             var end = EndOf(finish);
             var isEndToken = end.Reason == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1];
             var kept = isEndToken ? ids[..^1] : ids;
-            yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [], end)
+            asked.Add(kept);
+            var logprobs = SgLangLogprobs.Of(data, call.Request, ids.Length);
+            yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [.. logprobs.Take(kept.Length)], end)
             {
                 HasEndToken = isEndToken,
                 CachedTokens = reportsCache ? data.Member("meta_info")?.Whole("cached_tokens") : null,
                 UsageMembers = UsageOf(data),
-                Choice = isEndToken ? new RequestJson().Whole(StopMember!, (int)ids[^1]).ToBytes() : default,
+                Choice = RawMembers.Join(
+                    isEndToken ? new RequestJson().Whole(StopMember!, (int)ids[^1]).ToBytes() : default, end.IsEnd ? asked.ToMembers() : default),
             };
         }
     }
 
     // Its calls for ids do not count the reasoning that its parser divides.
-    private ReadOnlyMemory<byte> UsageOf(JsonElement data) => parser is null && data.Member("meta_info")?.Whole(ReasoningTokens) is { } reasoned
-        ? new RequestJson().Whole(ReasoningTokens, reasoned).ToBytes()
+    private ReadOnlyMemory<byte> UsageOf(JsonElement data) => parser is null && data.Member("meta_info")?.Whole(SgLangUsage.ReasoningTokens) is { } reasoned
+        ? SgLangUsage.Write(reasoned)
         : default;
+
+    public IAnswerUsage? UsageOf(ReasoningForm? form, bool isDivided) =>
+        isDivided && form is { CloseId: { } close } ? new SgLangUsage(close) : null;
 
     private static bool HasEnd(JsonElement data) => FinishOf(data) is not null;
 
     private static JsonElement? FinishOf(JsonElement data) => data.Member("meta_info")?.Member("finish_reason");
 
-    private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
+    private static ReadOnlyMemory<byte> Body(TokenCall call) => SgLangLogprobs.Ask(new RequestJson(), call.Request)
         .Ids("input_ids", call.Ids).Flag("stream", true)
         .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).OpenAiSampling(call.Request.Sampling, "sampling_seed"))
         .ToBytes();

@@ -15,6 +15,9 @@ internal sealed class SgLangProfile : ServerProfile
     private static readonly string[] UnusedMembers =
         ["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options"];
 
+    /// <summary>Members that make another prompt, which /tokenize renders, or ask for ids, which are known.</summary>
+    private static readonly string[] ChatMembers = ["chat_template_kwargs", .. SgLangAskedIds.Members];
+
     public override string Name => "sglang";
 
     public override string Missing => "/model_info has no model_path";
@@ -53,9 +56,10 @@ internal sealed class SgLangProfile : ServerProfile
         return new SgLangDialect(http, parser, server.Member("enable_cache_report") is { ValueKind: JsonValueKind.True });
     }
 
-    // SGLang's /generate has other names for its members, and the format of its log probabilities is not OpenAI's.
-    public override bool TakesTokens(GenerateRequest request) =>
-        !request.HasLogprobs && request.Extra.All(member => UnusedMembers.Contains(member.Name) || ResumeTiers.IsAbsent(member));
+    // SGLang's /generate has other names for its members. The log probabilities of completions have offsets that it does not tell.
+    public override bool TakesTokens(GenerateRequest request) => (!request.HasLogprobs || request.Chat is not null)
+        && request.Extra.All(member => UnusedMembers.Contains(member.Name) || ResumeTiers.IsAbsent(member)
+            || (request.Chat is not null && ChatMembers.Contains(member.Name)));
 
     public override bool EchoesLogprobs => true;
 

@@ -8,6 +8,11 @@ internal interface IChatTokens
     /// <summary>Adds what asks for them to the body of a chat.</summary>
     void Ask(RequestJson body, GenerateRequest request);
 
+    /// <summary>Notes what the server counted at the end of an answer. By default it does not matter.</summary>
+    void NoteUsage(JsonElement usage)
+    {
+    }
+
     /// <summary>Begins to read one answer.</summary>
     IChatTokenReader Read(GenerateRequest request);
 }

@@ -72,7 +72,9 @@ internal sealed class TextAnswer
         // On a resumed answer the server counts what was delivered as a part of the prompt: one index is about one token.
         var resumed = (int)(_request.Resume?.NextIndex ?? 0);
         _usage = new Usage { PromptTokens = (uint)Math.Max(0, prompt - resumed), CompletionTokens = (uint)Math.Max(0, completion + resumed) };
-        if (resumed == 0)
+        if (resumed > 0)
+            _usage.Raw = ByteString.CopyFrom(TextUsage.OfResumed(usage, hasReasoning: !_request.Resume!.RawDeltas.IsEmpty));
+        else
         {
             _usage.Raw = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(usage));
             if (usage.Member("prompt_tokens_details")?.Whole("cached_tokens") is >= 0 and { } cached)

@@ -68,6 +68,9 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                 }
 
                 var isCounted = answer.Note(data, ids?.HiddenMember(data));
+                if (isCounted)
+                    tokens?.NoteUsage(data.GetProperty("usage"));
+
                 reader.SkipsFingerprint = answer.KnowsFingerprint;
                 var hasChoice = false;
                 foreach (var choice in TextDelta.ChoicesOf(data))

@@ -33,6 +33,11 @@ internal interface ITokenDialect
     /// <summary>The ids that its chat call tells. Default (null): it tells none.</summary>
     IChatTokens? ChatTokens => null;
 
+    /// <summary>What its chat call has in the usage of an answer beside the counts. Default (null): nothing, or it is not known.</summary>
+    /// <param name="form">The model's marks of reasoning; null: they are unknown.</param>
+    /// <param name="isDivided">Whether the answer is divided into reasoning and content.</param>
+    IAnswerUsage? UsageOf(ReasoningForm? form, bool isDivided) => null;
+
     /// <summary>The answer so far with the ids that the engine did not tell. By default they cannot be found out.</summary>
     /// <exception cref="FaultException">They cannot be found out.</exception>
     ValueTask<IReadOnlyList<uint>> FillAsync(TokenCall call, CancellationToken cancellationToken) =>

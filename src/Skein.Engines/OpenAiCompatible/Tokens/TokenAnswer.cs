@@ -12,6 +12,7 @@ internal sealed class TokenAnswer
     private readonly TokenCall _call;
     private readonly AnswerText _text;
     private readonly SplitAnswer? _split;
+    private readonly IAnswerUsage? _usage;
     private int _count;
     private int _endTokens;
     private int? _cached;
@@ -21,10 +22,12 @@ internal sealed class TokenAnswer
 
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <param name="split">Divides the text into reasoning and content; null: all of it is content.</param>
+    /// <param name="usage">What the usage has beside the counts; null: what the steps tell.</param>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
-    public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText, SplitAnswer? split = null)
+    public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText, SplitAnswer? split = null, IAnswerUsage? usage = null)
     {
-        (_call, _count, _split) = (call, call.Answer.Count, split);
+        (_call, _count, _split, _usage) = (call, call.Answer.Count, split, usage);
+        usage?.Add(call.Answer);
         _text = new AnswerText(call.Request.Stop, echo);
         _text.Append(answerText);
         if (split is not null)
@@ -52,7 +55,12 @@ internal sealed class TokenAnswer
     /// <summary>Notes what the server counts.</summary>
     public void Count(TokenStep step)
     {
-        _endTokens = step.HasEndToken ? 1 : _endTokens;
+        if (step.HasEndToken)
+        {
+            _endTokens = 1;
+            _usage?.AddEnd();
+        }
+
         if (step.End.IsEnd)
             (_lastChoice, _lastChunk) = (step.Choice, step.Chunk);
 
@@ -67,6 +75,7 @@ internal sealed class TokenAnswer
         frame.Logprobs.Add(step.Logprobs);
         _count += step.Ids.Count;
         _split?.Note(step.Ids);
+        _usage?.Add(step.Ids);
         _text.Append(step.Text.Span);
         Show(frame, _text.Take());
         if (!step.End.IsEnd)
@@ -110,8 +119,7 @@ internal sealed class TokenAnswer
         if (_call.Answer.Count == 0 && _cached is >= 0 and { } cached)
             usage.CachedPromptTokens = (uint)cached;
 
-        usage.Raw = ByteString.CopyFrom(_usageMembers.Span);
-
+        usage.Raw = ByteString.CopyFrom((_usage?.Members is { IsEmpty: false } members ? members : _usageMembers).Span);
         return usage;
     }
 }

@@ -29,7 +29,8 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         var text = await dialect.TextOfAsync(call, cancellationToken);
         var form = FormFor(request);
         var split = request.Chat is null ? null : await SplitAsync(call, form, cancellationToken);
-        var answer = new TokenAnswer(call, echo, text, split);
+        var usage = request.Chat is null ? null : dialect.UsageOf(reasoning.Form, split is { IsDivided: true });
+        var answer = new TokenAnswer(call, echo, text, split, usage);
         RefuseCalls(answer, form);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 

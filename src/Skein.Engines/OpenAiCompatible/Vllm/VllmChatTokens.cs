@@ -4,13 +4,16 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.Vllm;
 
 /// <summary>vLLM's <c>return_token_ids</c>: the ids of the prompt in the first event, those of the answer beside each delta.</summary>
-internal sealed class VllmChatTokens(string engine) : IChatTokens
+/// <param name="usage">Learns what the usage of its answers has.</param>
+internal sealed class VllmChatTokens(string engine, VllmUsage usage) : IChatTokens
 {
     private const string Asked = "return_token_ids";
     private const string IdsMember = "token_ids";
     private const string PromptIdsMember = "prompt_token_ids";
 
     public void Ask(RequestJson body, GenerateRequest request) => body.Flag(Asked, true);
+
+    public void NoteUsage(JsonElement counted) => usage.Note(counted);
 
     public IChatTokenReader Read(GenerateRequest request) => new VllmTokenReader(engine, request);
 

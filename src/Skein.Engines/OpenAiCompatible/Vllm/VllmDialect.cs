@@ -19,6 +19,7 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
     private static readonly string[] OwnMembers = [.. AskedMembers, "token_ids", PromptIds];
 
     private readonly ServerTokenizer _tokenizer = new(http);
+    private readonly VllmUsage _usage = new();
 
     public string? StopMember => "stop_reason";
 
@@ -32,9 +33,13 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         "return_token_ids, vLLM 0.10.2 or newer",
         cancellationToken);
 
-    public async ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ReasoningForm.Find(
-        await _tokenizer.RenderAsync(ReasoningForm.SampleQuestion.ToArray(), model, cancellationToken),
-        await _tokenizer.RenderAsync(ReasoningForm.SampleMessages.ToArray(), model, cancellationToken));
+    public async ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken)
+    {
+        var form = ReasoningForm.Find(
+            await _tokenizer.RenderAsync(ReasoningForm.SampleQuestion.ToArray(), model, cancellationToken),
+            await _tokenizer.RenderAsync(ReasoningForm.SampleMessages.ToArray(), model, cancellationToken));
+        return form is null ? null : await form.WithIdsAsync(text => _tokenizer.TextAsync(text, model, cancellationToken, addSpecial: false));
+    }
 
     public async ValueTask<ToolCallMarks?> ToolCallMarksAsync(string model, CancellationToken cancellationToken)
     {
@@ -46,7 +51,9 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         return marks is null ? null : await marks.WithIdsAsync(text => _tokenizer.TextAsync(text, model, cancellationToken, addSpecial: false));
     }
 
-    public IChatTokens ChatTokens => new VllmChatTokens(http.Name);
+    public IChatTokens ChatTokens => new VllmChatTokens(http.Name, _usage);
+
+    public IAnswerUsage? UsageOf(ReasoningForm? form, bool isDivided) => _usage.Begin(form);
 
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
         ? _tokenizer.TextAsync(request.Text, model, cancellationToken)

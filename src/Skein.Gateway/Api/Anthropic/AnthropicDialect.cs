@@ -28,9 +28,25 @@ internal sealed class AnthropicDialect : IApiDialect
 
     public void WriteError(ApiError error, IBufferWriter<byte> output) => AnthropicError.Write(error, output);
 
+    private static string ClientMember(string member) => member switch
+    {
+        "chat_template_kwargs" => "thinking",
+        "response_format" => "output_config.format",
+        "reasoning_effort" => "output_config.effort",
+        "stop" => "stop_sequences",
+        "parallel_tool_calls" => "tool_choice.disable_parallel_tool_use",
+        // An answer that the client began.
+        "add_generation_prompt" or "continue_final_message" => "messages",
+        // Messages are divided otherwise: the number is not the client's.
+        _ when member.StartsWith("messages[", StringComparison.Ordinal) => "messages",
+        _ => member,
+    };
+
     private sealed class MessagesApi : IGenerationApi
     {
         public string Operation => MetricNames.ChatOperation;
+
+        public string ClientMember(string member) => AnthropicDialect.ClientMember(member);
 
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {
@@ -49,6 +65,8 @@ internal sealed class AnthropicDialect : IApiDialect
     private sealed class TokenCountApi : IGenerationApi
     {
         public string Operation => MetricNames.ChatOperation;
+
+        public string ClientMember(string member) => AnthropicDialect.ClientMember(member);
 
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {

@@ -6,6 +6,7 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>Serves <c>Inference</c> to clients. Frames are forwarded as the session returns them. Thread-safe.</summary>
+[BindServiceMethod(typeof(CheckedMessages), nameof(CheckedMessages.Bind))]
 internal sealed class InferenceGateway(
     IGenerationSessions sessions, IEngineCalls calls, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time,
     GatewayMetrics metrics)

@@ -13,7 +13,8 @@ internal static class CrossOrigin
 
     private static readonly string[] Closed = ["/admin", "/metrics"];
 
-    public static void AddApiCors(this IServiceCollection services, ApiOptions options)
+    /// <param name="requestIdHeaders">Headers of dialects that carry the id of the request.</param>
+    public static void AddApiCors(this IServiceCollection services, ApiOptions options, IEnumerable<string> requestIdHeaders)
     {
         if (options.CorsOrigins.Count == 0)
             return;
@@ -24,8 +25,10 @@ internal static class CrossOrigin
             else
                 policy.WithOrigins([.. options.CorsOrigins]);
             policy.AllowAnyHeader().WithMethods(HttpMethods.Get, HttpMethods.Head, HttpMethods.Post)
-                .WithExposedHeaders(
-                    SkeinHeaders.RequestId, SkeinHeaders.Replica, SkeinHeaders.Attempts, SkeinHeaders.ResumeTier, "retry-after", "retry-after-ms")
+                .WithExposedHeaders([
+                    SkeinHeaders.RequestId, .. requestIdHeaders, SkeinHeaders.Replica, SkeinHeaders.Attempts, SkeinHeaders.ResumeTier,
+                    "retry-after", "retry-after-ms",
+                ])
                 .SetPreflightMaxAge(PreflightLifetime);
         }));
     }

@@ -18,7 +18,14 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var grant = http.Features.Get<KeyGrant>();
             KeyGrant.Apply(grant, request.Generate);
             measurement.ChargeTo(grant, request.Generate.Model, isBegun: false);
-            await RelayAsync(http, request, body, measurement);
+            try
+            {
+                await RelayAsync(http, request, body, measurement);
+            }
+            catch (FaultException refusal) when (refusal is { Param: { } member, Engine: null } && api.ClientMember(member) != member)
+            {
+                throw refusal.ForMember(api.ClientMember(member));
+            }
         });
 
     private async Task RelayAsync(HttpContext http, ApiRequest request, ReadOnlyMemory<byte> body, RequestMeasurement measurement)
@@ -29,16 +36,19 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             return;
         }
 
-        var unlimited = new GenerateRequest(request.Generate);
-        unlimited.ClearMaxTokens();
         try
         {
             await RelayOnceAsync(http, request, body, measurement);
         }
         catch (FaultException e) when (e.Fault == Fault.ContextLengthExceeded && !http.Response.HasStarted)
         {
-            // What the context leaves is less than max_tokens: without it, the engine stops there. A prompt that is too long by itself is refused again.
-            await RelayOnceAsync(http, request with { Generate = unlimited }, body, measurement);
+            var clamped = new GenerateRequest(request.Generate);
+            // Where the refusal does not tell what the context leaves, the engine's default may be it. A prompt that is too long by itself is refused again.
+            if (ContextRoom.Left(e.Engine?.Message ?? e.Message, clamped.MaxTokens) is { } left)
+                clamped.MaxTokens = left;
+            else
+                clamped.ClearMaxTokens();
+            await RelayOnceAsync(http, request with { Generate = clamped }, body, measurement);
         }
     }
 

@@ -24,6 +24,10 @@ internal interface IGenerationApi
     /// <summary>Name of the operation in metrics, as defined by OpenTelemetry.</summary>
     string Operation { get; }
 
+    /// <summary>The client's name of a member that the request to the engine has, for errors. Default: the same.</summary>
+    /// <param name="member">As an engine names it, such as <c>messages[2].content</c>.</param>
+    string ClientMember(string member) => member;
+
     /// <summary>Reads a request body.</summary>
     /// <param name="body">Must not change while the request runs: verbatim parts of the request reference it.</param>
     /// <exception cref="RequestRefusedException">The body is not a valid request.</exception>

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
 using ZstdSharp;
 using ZstdSharp.Unsafe;
 using MinDataRate = Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate;
@@ -20,6 +21,7 @@ internal static class RequestBody
 
     private const int DefaultInitialBytes = 4 << 10;
     private const int MaxShownChars = 80;
+    private const string RawDeflate = "deflate without the zlib header";
 
     /// <summary>Largest window of a zstd body, as a power of two: 8 MiB, what RFC 8878 recommends. A sender could ask for gigabytes.</summary>
     private const int MaxZstdWindowLog = 23;
@@ -41,7 +43,10 @@ internal static class RequestBody
 
     /// <summary>Whether a body without a declared type, or with the type that a bare <c>curl -d</c> declares, is read as JSON.</summary>
     public static bool IsPlainCurl(HttpRequest request) =>
-        request.ContentType is null or "application/x-www-form-urlencoded" && !IsFromPage(request);
+        (request.ContentType is null || IsForm(request.ContentType)) && !IsFromPage(request);
+
+    private static bool IsForm(string contentType) => MediaTypeHeaderValue.TryParse(contentType, out var type)
+        && type.MediaType.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Whether the page of a web site sent it: a browser adds Origin, or Sec-Fetch-Site with another value than none.</summary>
     public static bool IsFromPage(HttpRequest request) =>
@@ -74,6 +79,8 @@ internal static class RequestBody
         if (EncodingOf(request) is not { } encoding)
             return await ReadAsync(request.BodyReader, request.ContentLength, maxBytes, share, cancellationToken);
 
+        if (encoding == "deflate" && !await HasZlibHeaderAsync(request.BodyReader, cancellationToken))
+            encoding = RawDeflate;
         await using var plain = Decompress(encoding, request.Body);
         var reader = PipeReader.Create(plain);
         try
@@ -117,10 +124,32 @@ internal static class RequestBody
         }
     }
 
+    /// <summary>RFC 9110 means the zlib format (RFC 1950) by deflate; some clients send the bare stream (RFC 1951), which begins otherwise.</summary>
+    private static async ValueTask<bool> HasZlibHeaderAsync(PipeReader body, CancellationToken cancellationToken)
+    {
+        const int HeaderBytes = 2;
+        while (true)
+        {
+            var read = await ReadSomeAsync(body, cancellationToken);
+            if (read.Buffer.Length < HeaderBytes && !read.IsCompleted)
+            {
+                body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                continue;
+            }
+            var header = new byte[HeaderBytes];
+            if (read.Buffer.Length >= HeaderBytes)
+                read.Buffer.Slice(0, HeaderBytes).CopyTo(header);
+            body.AdvanceTo(read.Buffer.Start);
+            return (header[0] & 0x0F) == 8 && ((header[0] << 8) | header[1]) % 31 == 0;
+        }
+    }
+
     private static Stream Decompress(string encoding, Stream body)
     {
         switch (encoding)
         {
+            case RawDeflate:
+                return new DeflateStream(body, CompressionMode.Decompress);
             case "br":
                 return new BrotliStream(body, CompressionMode.Decompress);
             case "deflate":

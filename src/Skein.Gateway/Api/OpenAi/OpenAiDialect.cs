@@ -75,7 +75,12 @@ internal sealed class OpenAiDialect : IApiDialect
 
     private sealed class OpenAiGeneration(JsonMembers<OpenAiRequest> members, AnswerFormat format) : IGenerationApi
     {
+        private const string PromptIds = "prompt.token_ids";
+
         public string Operation => format.Operation;
+
+        public string ClientMember(string member) =>
+            member.StartsWith(PromptIds, StringComparison.Ordinal) ? string.Concat("prompt", member.AsSpan(PromptIds.Length)) : member;
 
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {

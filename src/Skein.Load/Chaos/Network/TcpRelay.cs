@@ -21,7 +21,7 @@ public sealed class TcpRelay(string host, int port) : IAsyncDisposable
     private readonly ConcurrentDictionary<Socket, bool> _sockets = [];
     private readonly CancellationTokenSource _stop = new();
     private volatile TaskCompletionSource _flow = Flowing();
-    private TcpListener? _listener;
+    private Socket? _listener;
     private Task _accepting = Task.CompletedTask;
     private int _connections;
 
@@ -31,20 +31,18 @@ public sealed class TcpRelay(string host, int port) : IAsyncDisposable
     /// <summary>Accepts connections: at first on a free port, then again on the same one.</summary>
     public void Listen()
     {
-        var listener = new TcpListener(IPAddress.Loopback, Port);
-        listener.Start();
-        Port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        _listener = listener;
+        var listener = _listener ??= Bind(Port);
+        listener.Listen();
+        Port = ((IPEndPoint)listener.LocalEndPoint!).Port;
         _accepting = AcceptAsync(listener);
     }
 
     /// <summary>Resets all connections, and refuses new ones until <see cref="Listen"/>.</summary>
     public async Task CutAsync()
     {
-        _listener?.Stop();
-        await _accepting;
-        foreach (var socket in _sockets.Keys)
-            Reset(socket);
+        await StopAsync();
+        // Bound, it refuses connections, and nobody else gets the port in the meantime.
+        _listener = Bind(Port);
     }
 
     /// <summary>Holds everything that the connections carry, until <see cref="Release"/>. They stay open.</summary>
@@ -56,9 +54,24 @@ public sealed class TcpRelay(string host, int port) : IAsyncDisposable
     {
         await _stop.CancelAsync();
         Release();
-        await CutAsync();
-        _listener?.Dispose();
+        await StopAsync();
         _stop.Dispose();
+    }
+
+    private static Socket Bind(int port)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+        return socket;
+    }
+
+    private async Task StopAsync()
+    {
+        _listener?.Dispose();
+        _listener = null;
+        await _accepting;
+        foreach (var socket in _sockets.Keys)
+            Reset(socket);
     }
 
     private static TaskCompletionSource Flowing()
@@ -81,12 +94,12 @@ public sealed class TcpRelay(string host, int port) : IAsyncDisposable
         }
     }
 
-    private async Task AcceptAsync(TcpListener listener)
+    private async Task AcceptAsync(Socket listener)
     {
         try
         {
             while (true)
-                _ = RelayAsync(await listener.AcceptSocketAsync(_stop.Token));
+                _ = RelayAsync(await listener.AcceptAsync(_stop.Token));
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
         {

@@ -25,6 +25,31 @@ public sealed class ClampMaxTokensTests
         Assert.Equal("completed", await gateway.Outcomes.NextAsync());
     }
 
+    /// <summary>Some servers have a small default: without max_tokens the answer would be short.</summary>
+    [Fact]
+    public async Task Post_RefusalTellsWhatTheContextLeaves_IsAskedForThat()
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session =>
+            {
+                if (session.Request.MaxTokens > 4086)
+                {
+                    session.Fail(Fault.ContextLengthExceeded, "maximum context length is 4096 tokens; requested 32010: 10 in the messages, 32000 in the completion");
+                    return;
+                }
+
+                session.Push(Frames.Answer("a"));
+                session.End();
+            },
+            new ApiOptions { ClampMaxTokens = true });
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Chat));
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(32_000u, (await gateway.Sessions.StartedAsync()).Request.MaxTokens);
+        Assert.Equal(4086u, (await gateway.Sessions.StartedAsync()).Request.MaxTokens);
+    }
+
     [Fact]
     public async Task Post_WithoutTheOption_PassesTheRefusalOn()
     {

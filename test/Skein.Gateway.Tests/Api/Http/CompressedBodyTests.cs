@@ -17,6 +17,7 @@ public sealed class CompressedBodyTests
     [InlineData("gzip")]
     [InlineData("x-gzip")]
     [InlineData("deflate")]
+    [InlineData("raw deflate")]
     [InlineData("br")]
     [InlineData("zstd")]
     [InlineData("ZSTD")]
@@ -25,7 +26,7 @@ public sealed class CompressedBodyTests
     {
         await using var gateway = await StartAsync();
 
-        using var response = await PostAsync(gateway, encoding, Compress(encoding, Encoding.UTF8.GetBytes(Requests.WholeChat)));
+        using var response = await PostAsync(gateway, encoding.Replace("raw ", "", StringComparison.Ordinal), Compress(encoding, Encoding.UTF8.GetBytes(Requests.WholeChat)));
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("tiny", (await gateway.Sessions.StartedAsync()).Request.Model);
@@ -143,6 +144,7 @@ public sealed class CompressedBodyTests
         using (Stream stream = encoding.ToUpperInvariant() switch
         {
             "BR" => new BrotliStream(bytes, CompressionLevel.Fastest, leaveOpen: true),
+            "RAW DEFLATE" => new DeflateStream(bytes, CompressionLevel.Fastest, leaveOpen: true),
             "DEFLATE" => new ZLibStream(bytes, CompressionLevel.Fastest, leaveOpen: true),
             "ZSTD" => new CompressionStream(bytes, level: 1, leaveOpen: true),
             "IDENTITY" => bytes,

@@ -30,7 +30,7 @@ public sealed class SessionKeyTests
         string[] order = ["x-skein-session", "prompt_cache_key", "x-session-affinity", "session-id", "x-claude-code-session-id", "metadata.user_id"];
         for (var first = 0; first < order.Length; first++)
         {
-            string[] present = order[first..];
+            var present = order[first..];
             var request = new GenerateRequest();
             if (present.Contains("metadata.user_id"))
                 request.Extra.Add(With("metadata", """{"user_id": "metadata.user_id"}""").Extra);

@@ -139,6 +139,7 @@ public sealed class ErrorAnswerTests
     [InlineData(null, null)]
     [InlineData("application/x-www-form-urlencoded", null)]
     [InlineData("application/x-www-form-urlencoded", "none")]
+    [InlineData("Application/X-WWW-Form-URLEncoded; charset=utf-8", null)]
     public async Task Post_AsABareCurlSendsIt_IsReadAsJson(string? type, string? fetchSite)
     {
         await using var gateway = await TestGateway.StartAsync();

@@ -12,6 +12,17 @@ internal sealed class ResponsesApi(ApiOptions options) : IGenerationApi
 
     public string Operation => MetricNames.ChatOperation;
 
+    public string ClientMember(string member) => member switch
+    {
+        "response_format" => "text.format",
+        "max_tokens" => "max_output_tokens",
+        "reasoning_effort" => "reasoning.effort",
+        "verbosity" => "text.verbosity",
+        // Items are divided otherwise: the number is not the client's.
+        _ when member == "messages" || member.StartsWith("messages[", StringComparison.Ordinal) => "input",
+        _ => member,
+    };
+
     public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
     {
         var request = ResponsesMembers.Read(body, _kept);
