@@ -17,11 +17,12 @@ public static class EnginePaths
     private static readonly HashSet<string> Administration = new(StringComparer.OrdinalIgnoreCase)
     {
         "adapter", "adapters", "add", "admin", "api_key", "apply", "assistants", "backends", "batches", "blobs", "cancel", "collective_rpc", "config",
-        "continue_generation", "copy", "create", "debug", "disable", "distserve", "enable", "evict", "exit", "files", "fine_tunes", "fine_tuning", "freeze_gc",
-        "generate_from_disk", "hicache", "import", "is_sleeping", "keys", "kill", "load", "lora", "lora_adapters", "loras", "metrics", "nodes", "override",
-        "pause", "permission", "profile", "profiler", "prometheus", "props", "ps", "pull", "push", "quit", "reboot", "remove", "remove_adapter", "remove_lora",
-        "repository", "reset", "restore", "resume", "save", "save_remote_model", "save_sharded_model", "scale_elastic_ep", "server_info", "set", "shutdown", "sleep", "slots", "slow_down",
-        "start", "stop", "switch", "template", "templates", "terminate", "threads", "update", "uploads", "vector_stores", "wake_up",
+        "continue_generation", "copy", "create", "debug", "disable", "distserve", "enable", "evict", "exit", "files", "fine_tunes", "fine_tuning",
+        "freeze_gc", "generate_from_disk", "hicache", "import", "is_sleeping", "keys", "kill", "load", "lora", "lora_adapters", "loras", "metrics", "nodes",
+        "override", "pause", "permission", "profile", "profiler", "prometheus", "props", "ps", "pull", "push", "quit", "reboot", "remove", "remove_adapter",
+        "remove_lora", "repository", "reset", "restore", "resume", "save", "save_remote_model", "save_sharded_model", "scale_elastic_ep", "server_info",
+        "set", "shutdown", "sleep", "slots", "slow_down", "start", "stop", "switch", "template", "templates", "terminate", "threads", "update", "uploads",
+        "vector_stores", "wake_up",
     };
 
     /// <summary>Verbs with which the names of such paths begin. With <c>_</c> for <c>-</c>.</summary>

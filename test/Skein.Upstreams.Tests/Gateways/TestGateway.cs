@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Skein.Engines;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Gateway;
 using Skein.Gateway.Upstreams;
@@ -40,7 +41,13 @@ internal sealed class TestGateway : IAsyncDisposable
     public static Task<TestGateway> StartAsync(Setup setup, params ScriptedServer[] servers) =>
         StartAsync(setup, [.. servers.Select(server => server.Url)]);
 
-    public static async Task<TestGateway> StartAsync(Setup setup, IReadOnlyList<Uri> urls)
+    public static Task<TestGateway> StartAsync(Setup setup, IReadOnlyList<Uri> urls) => StartAsync(setup, [.. urls.Select(url => UpstreamOf(url, setup))]);
+
+    /// <summary>Starts a gateway with an engine in this process, and waits until it is served.</summary>
+    public static Task<TestGateway> StartAsync(Func<IInferenceEngine> create) => StartAsync(
+        new Setup(), [new UpstreamOptions { Name = "engine", ConnectAsync = _ => Task.FromResult(create()), Slots = ToldSlots }]);
+
+    private static async Task<TestGateway> StartAsync(Setup setup, List<UpstreamOptions> upstreams)
     {
         var options = new GatewayOptions
         {
@@ -52,7 +59,6 @@ internal sealed class TestGateway : IAsyncDisposable
         IMembership? membership = null;
         try
         {
-            List<UpstreamOptions> upstreams = [.. urls.Select(url => UpstreamOf(url, setup))];
             foreach (var upstream in upstreams)
                 app.Upstreams.Add(upstream);
             await app.StartAsync(TestContext.Current.CancellationToken);
@@ -60,7 +66,7 @@ internal sealed class TestGateway : IAsyncDisposable
             app.Join(membership);
             var gateway = new TestGateway(app, membership, log);
             if (setup.Awaits)
-                await gateway.WhenServedAsync([.. urls.Select(NameOf)]);
+                await gateway.WhenServedAsync([.. upstreams.Select(upstream => upstream.Name)]);
             return gateway;
         }
         catch

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using Grpc.Core;
@@ -107,6 +108,28 @@ public sealed class ReflectionTests
             + "UNIMPLEMENTED Continue is what gateways call on replicas, and this is a gateway: a gateway continues lost answers itself\n",
             output);
         Assert.Equal(0, exitCode);
+    }
+
+    /// <summary>Clients without reflection compile the proto files. Members of proto3 that are <c>optional</c> need protoc 3.15.</summary>
+    [Fact]
+    public async Task ProtoFiles_CompileWithPythonsTools()
+    {
+        var (exitCode, version) = File.Exists(Python) ? await RunAsync("-m", "grpc_tools.protoc", "--version") : (1, "");
+        Assert.SkipUnless(exitCode == 0, "python3-grpc-tools is not installed: apt-get install python3-grpc-tools");
+        Assert.SkipWhen(
+            Version.Parse(version.Trim()["libprotoc ".Length..]) < new Version(3, 15), $"{version.Trim()} knows no optional members of proto3; protoc 3.15 is needed");
+        var output = Directory.CreateTempSubdirectory();
+        try
+        {
+            foreach (var file in (string[])["skein/v1/inference.proto", "skein/v1/admin.proto", "grpc/health/v1/health.proto"])
+                Assert.Equal((0, ""), await RunAsync("-m", "grpc_tools.protoc", $"-I{Protos()}", $"--python_out={output}", $"--grpc_python_out={output}", file));
+        }
+        finally
+        {
+            output.Delete(recursive: true);
+        }
+
+        static string Protos([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../../proto"));
     }
 
     private static void AssertHasInference(IReadOnlyList<ByteString> files)

@@ -3,8 +3,8 @@ using Skein.Gateway.Api.Http;
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>
-/// Documented members that Skein does not read. Engines ignore some of them whatever their value is: a value of the wrong type is refused here, so that a client
-/// learns of its mistake.
+/// Documented members that Skein does not read. Engines ignore some of them whatever their value is: a value of the wrong type is refused here, so that a
+/// client learns of its mistake.
 /// </summary>
 internal static class TypedMembers
 {
