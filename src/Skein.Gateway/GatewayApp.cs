@@ -77,6 +77,7 @@ public sealed class GatewayApp : IAsyncDisposable
         // Created now: a wrong option must fail the start, not the first request.
         app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
+        app.UseQuietEnds();
         app.UseHttpApi();
         // After CORS, so that web pages can read its refusals.
         app.Use(new RequestGuardMiddleware(options).EnterAsync);

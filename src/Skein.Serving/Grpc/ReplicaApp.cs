@@ -67,6 +67,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
+        app.UseQuietEnds();
         // Created now: a meter that nobody asks for would measure nothing.
         app.Services.GetRequiredService<ReplicaMetrics>();
         if (options.LinkKeys is { } keys)
