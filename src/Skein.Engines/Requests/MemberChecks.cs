@@ -27,6 +27,8 @@ internal static class MemberChecks
         ["guided_regex"] = [],
         ["guided_choice"] = [],
         ["guided_grammar"] = [],
+        // Of completions: chats have a field of their own.
+        ["response_format"] = ["{\"type\":\"text\"}"],
         ["structured_outputs"] = ["{}"],
         ["json_schema"] = ["{}"],
         ["regex"] = [],
@@ -42,6 +44,8 @@ internal static class MemberChecks
         ["t_max_predict_ms"] = ["0", "-1"],
         ["thinking_token_budget"] = [],
         // Which tokens may come, and where the answer ends
+        // Biases of texts, or false for never: pairs of ids and numbers are read.
+        ["logit_bias"] = ["[]"],
         ["stop_regex"] = ["[]", "\"\""],
         ["stop_words"] = ["[]"],
         ["no_stop_trim"] = ["false"],
