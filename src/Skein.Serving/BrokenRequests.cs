@@ -20,18 +20,19 @@ public static partial class BrokenRequests
         app.Use(next => http =>
         {
             var request = next(http);
-            return request.IsCompletedSuccessfully ? request : EndAsync(request, http, stopping, logger);
+            return request.IsCompletedSuccessfully ? request : EndAsync(request, http, logger, stopping);
         });
     }
 
-    private static async Task EndAsync(Task request, HttpContext http, CancellationToken stopping, ILogger logger)
+    private static async Task EndAsync(Task request, HttpContext http, ILogger logger, CancellationToken stopping)
     {
         try
         {
             await request;
         }
         catch (Exception broken) when (
-            http.RequestAborted.IsCancellationRequested || stopping.IsCancellationRequested || broken is ObjectDisposedException { ObjectName: nameof(IServiceProvider) })
+            http.RequestAborted.IsCancellationRequested || stopping.IsCancellationRequested
+            || broken is ObjectDisposedException { ObjectName: nameof(IServiceProvider) })
         {
             LogBroken(logger, http.Request.Path, broken);
             http.Abort();

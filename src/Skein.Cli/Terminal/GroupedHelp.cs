@@ -61,7 +61,7 @@ internal sealed class GroupedHelp(
         return code;
     }
 
-    private IEnumerable<string> WithGroups(string[] lines)
+    private string[] WithGroups(string[] lines)
     {
         var title = Array.IndexOf(lines, OptionsTitle);
         if (title < 0)
