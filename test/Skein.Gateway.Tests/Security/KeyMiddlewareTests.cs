@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -214,6 +215,9 @@ public sealed class KeyMiddlewareTests : WholeGateway
         Assert.Equal("1", refused.Headers.GetValues("x-ratelimit-limit-requests").Single());
         Assert.Equal("0", refused.Headers.GetValues("x-ratelimit-remaining-requests").Single());
         Assert.Equal("0", refused.Headers.GetValues("anthropic-ratelimit-requests-remaining").Single());
+        var reset = DateTimeOffset.ParseExact(
+            refused.Headers.GetValues("anthropic-ratelimit-requests-reset").Single(), "yyyy-MM-dd'T'HH:mm:ssK", CultureInfo.InvariantCulture);
+        Assert.InRange(reset - DateTimeOffset.UtcNow, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(61));
         Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
     }
 
