@@ -18,10 +18,11 @@ internal sealed class ProcessMetrics
             "skein.replica.draining", () => vitals.Replicas().Select(replica => OfReplica(replica.Draining ? 1 : 0, replica.Replica)), null,
             "1 while a replica takes no new work.");
         meter.CreateObservableGauge(
-            "skein.config.valid", () => configuration.Problem is null ? 1 : 0, null, "0 while a changed configuration file is refused.");
+            "skein.config.valid", () => configuration.Problem is null ? 1 : 0, null, 
+            "0 while a changed configuration file, or file of keys or certificates, is refused.");
         meter.CreateObservableCounter(
             "skein.config.reloads", () => new[] { Reloads(configuration.AppliedCount, "applied"), Reloads(configuration.RefusedCount, "refused") }, "{reload}",
-            "Changes of the configuration file, by outcome.");
+            "Changes of the configuration file and of files of keys and certificates, by outcome.");
         LineSink[] logs = [.. options.Logs, .. options.AccessLog is { } access ? [access] : Array.Empty<LineSink>()];
         meter.CreateObservableCounter(
             "skein.log.dropped", () => logs.Select(log => new Measurement<long>(log.Dropped, new KeyValuePair<string, object?>("log", log.Name))), "{line}",
