@@ -116,7 +116,7 @@ internal static class GatewayServices
         services.AddSingleton(provider => new DescribePoller(
             provider.GetRequiredService<FleetTracker>(), provider.GetRequiredService<ReplicaLink>().DescribeAsync,
             provider.GetRequiredService<GroupFleet>().Learn, provider.GetRequiredService<BackgroundTasks>(), provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<DescribePoller>>()));
+            provider.GetRequiredService<ILogger<DescribePoller>>(), provider.GetRequiredService<GroupFleet>().Refused));
         services.AddSingleton<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

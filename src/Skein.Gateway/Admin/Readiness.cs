@@ -18,7 +18,8 @@ internal sealed class Readiness(FleetTracker fleet, int expectedReplicas)
     public ReplicaCounts Count()
     {
         List<Replica> live = [.. fleet.Current.Replicas.Where(replica => replica.Reachable && !replica.Description.Suspect)];
-        return new ReplicaCounts(live.Count, live.Count(replica => replica.Draining), expectedReplicas, _isStopping);
+        var refusing = live.RemoveAll(replica => replica.Description.Problem.Length > 0);
+        return new ReplicaCounts(live.Count, live.Count(replica => replica.Draining), expectedReplicas, _isStopping, refusing);
     }
 }
 
@@ -27,14 +28,15 @@ internal sealed class Readiness(FleetTracker fleet, int expectedReplicas)
 /// <param name="Draining">Those of them that take no new work.</param>
 /// <param name="Expected">Live replicas from which the gateway is ready.</param>
 /// <param name="IsStopping">Whether the gateway stops soon.</param>
-internal readonly record struct ReplicaCounts(int Live, int Draining, int Expected, bool IsStopping)
+/// <param name="Refusing">Further ones that refuse the link key of this gateway.</param>
+internal readonly record struct ReplicaCounts(int Live, int Draining, int Expected, bool IsStopping, int Refusing = 0)
 {
     /// <summary>
     /// What is missing; null if the gateway can serve. A draining replica counts: it comes back, and a rolling update must not take the gateway out of service.
     /// </summary>
     public string? Missing =>
         IsStopping ? "the gateway is stopping"
-        : Live < Expected ? $"{Live} of {Expected} replicas are ready"
+        : Live < Expected ? $"{Live} of {Expected} replicas are ready{(Refusing > 0 ? $"; {Refusing} refuse the link key of this gateway" : null)}"
         : Live > 0 && Draining == Live ? "all replicas are draining"
         : null;
 

@@ -122,9 +122,11 @@ internal sealed class GroupDirectory(
             Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
             Kind = replica?.Description.Kind ?? "",
             Tier = replica?.Description.Tier ?? "",
-            Reason = member.IsSelf && configuration?.Problem is { } problem ? $"configuration refused: {problem}" : replica?.Description.TierReason ?? "",
+            Reason = member.IsSelf && configuration?.Problem is { } problem ? $"configuration refused: {problem}" : ReasonOf(replica?.Description),
         };
     }
+
+    private static string ReasonOf(ReplicaDescription? replica) => replica is null ? "" : replica.Problem.Length > 0 ? replica.Problem : replica.TierReason;
 
     /// <summary>Its row in the fleet, which knows model names that do not fit into gossip and the newest number of slots; null for dead members.</summary>
     private Replica? ReplicaOf(Member member) =>

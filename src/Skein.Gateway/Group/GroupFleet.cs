@@ -14,6 +14,7 @@ internal sealed class GroupFleet : IFleetSource
     private const int MostFingerprintChars = 256;
     private const int MostKindChars = 32;
     private const int MostReasonChars = 512;
+    private const string LinkKeyRefused = "it refuses the link key of this gateway; allowed: a key of its --link-key-file";
 
     /// <summary>Most bytes that are kept of what a replica's server says of its models, all together.</summary>
     private const int MostMetadataBytes = 1 << 20;
@@ -61,7 +62,20 @@ internal sealed class GroupFleet : IFleetSource
         {
             if (_group is null || !_known.TryGetValue(asked.Id, out var known))
                 return;
-            (known.AnswerDigest, known.Answer) = (asked.ModelsDigest, DescribedModels.From(answer));
+            (known.AnswerDigest, known.Answer, known.Problem) = (asked.ModelsDigest, DescribedModels.From(answer), "");
+            Rebuild(_group);
+        }
+        Changed?.Invoke();
+    }
+
+    /// <summary>The replica refuses this gateway. What it served before is not served any more, until it answers.</summary>
+    public void Refused(ReplicaDescription asked)
+    {
+        lock (_gate)
+        {
+            if (_group is null || !_known.TryGetValue(asked.Id, out var known) || known.Problem.Length > 0)
+                return;
+            known.Problem = LinkKeyRefused;
             Rebuild(_group);
         }
         Changed?.Invoke();
@@ -87,7 +101,18 @@ internal sealed class GroupFleet : IFleetSource
         IsGathered = IsReached(snapshot);
         // A model is unknown only if the list is complete: the group was gathered, has a replica, and the models of every live replica are known.
         var complete = replicas.Count > 0 && IsGathered && live.TrueForAll(HasKnownModels);
-        _current = new FleetView(live, _offered.Names, complete);
+        _current = new FleetView(live, _offered.Names, complete) { Troubles = TroublesOf(live, live.Count == replicas.Count) };
+    }
+
+    /// <param name="isAll">Whether no other replica may come back.</param>
+    private List<FleetTrouble> TroublesOf(List<ReplicaDescription> live, bool isAll)
+    {
+        var isFinal = isAll && live.TrueForAll(replica => replica.Problem.Length > 0);
+        return
+        [
+            .. live.Where(replica => replica.Problem.Length > 0).Select(replica => new FleetTrouble(
+                _known[replica.Id].Metadata is { Models.Count: > 0 } metadata ? [.. metadata.Models] : null, $"a replica serves nothing: {replica.Problem}", isFinal)),
+        ];
     }
 
     /// <summary>How well a lost answer of the best of some models can be resumed, in a word; empty without models.</summary>
@@ -107,7 +132,9 @@ internal sealed class GroupFleet : IFleetSource
     private static bool IsPrintable(string text, int most) => text.Length <= most && !text.AsSpan().ContainsAnyExceptInRange(' ', '~');
 
     private bool HasKnownModels(ReplicaDescription replica) =>
-        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
+        
+        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null
+        || (replica.Problem.Length > 0 && _known[replica.Id].Metadata is { Models.Count: > 0 });
 
     // Metadata is input from outside: a string that is not an address must not become part of a request.
     internal static bool IsAddress(string address) =>
@@ -128,7 +155,7 @@ internal sealed class GroupFleet : IFleetSource
         {
             Id = id,
             Address = metadata.Tls ? $"https://{metadata.Grpc}" : metadata.Grpc,
-            Models = answer is null ? metadata.Models : answer.Fingerprints.Keys,
+            Models = known.Problem.Length > 0 ? [] : answer is null ? metadata.Models : answer.Fingerprints.Keys,
             ModelsDigest = digest,
             MetadataVersion = known.MetadataVersion,
             Fingerprints = answer?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
@@ -140,6 +167,7 @@ internal sealed class GroupFleet : IFleetSource
             Kind = answer?.Kind ?? "",
             Tier = answer?.Tier ?? "",
             TierReason = answer?.TierReason ?? "",
+            Problem = known.Problem,
             Draining = metadata.Draining,
             HandOver = metadata.HandOver,
             Suspect = replica.State == MemberState.Suspect,
@@ -158,6 +186,9 @@ internal sealed class GroupFleet : IFleetSource
 
         /// <summary>Its newest answer to Describe; null before the first one.</summary>
         public DescribedModels? Answer { get; set; }
+
+        /// <summary>See <see cref="ReplicaDescription.Problem"/>.</summary>
+        public string Problem { get; set; } = "";
     }
 
     /// <summary>The answer of one generation of a replica to Describe. Immutable.</summary>

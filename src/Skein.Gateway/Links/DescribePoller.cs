@@ -16,6 +16,7 @@ internal sealed partial class DescribePoller : IDisposable
     private readonly FleetTracker _fleet;
     private readonly Func<Replica, CancellationToken, Task<DescribeResponse>> _describe;
     private readonly Action<ReplicaDescription, DescribeResponse> _learn;
+    private readonly Action<ReplicaDescription>? _refused;
     private readonly BackgroundTasks _tasks;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -23,11 +24,13 @@ internal sealed partial class DescribePoller : IDisposable
     private Dictionary<Replica, ulong> _asked = [];
 
     /// <param name="learn">Receives each answer, which is unchecked input, and what was known of the replica when it was asked.</param>
+    /// <param name="refused">Told when a replica refuses the link key of this gateway.</param>
     public DescribePoller(
         FleetTracker fleet, Func<Replica, CancellationToken, Task<DescribeResponse>> describe, Action<ReplicaDescription, DescribeResponse> learn,
-        BackgroundTasks tasks, TimeProvider time, ILogger<DescribePoller>? logger = null)
+        BackgroundTasks tasks, TimeProvider time, ILogger<DescribePoller>? logger = null, Action<ReplicaDescription>? refused = null)
     {
         (_fleet, _describe, _learn, _tasks, _time) = (fleet, describe, learn, tasks, time);
+        _refused = refused;
         _logger = logger ?? NullLogger<DescribePoller>.Instance;
         _fleet.Changed += PollNew;
     }
@@ -58,12 +61,14 @@ internal sealed partial class DescribePoller : IDisposable
         var isLogged = false;
         for (var pause = FirstPause; IsCurrent(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
-            var (answer, problem) = await AskAsync(replica, stop);
+            var (answer, problem, isRefused) = await AskAsync(replica, stop);
             if (answer is not null)
             {
                 _learn(known, answer);
                 return;
             }
+            if (isRefused)
+                _refused?.Invoke(known);
             // One that starts or dies is silent for a moment. One that is still silent later needs its operator, such as one with another link key.
             if (pause >= LoggedPause && !isLogged)
                 Log.NotDescribed(_logger, replica.Id.Name, problem);
@@ -75,17 +80,19 @@ internal sealed partial class DescribePoller : IDisposable
     private bool IsCurrent(Replica replica, ReplicaDescription known) =>
         _fleet.Current.Replicas.Contains(replica) && replica.Description.ModelsDigest == known.ModelsDigest;
 
-    private async Task<(DescribeResponse? Answer, string Problem)> AskAsync(Replica replica, CancellationToken stop)
+    private async Task<(DescribeResponse? Answer, string Problem, bool IsRefused)> AskAsync(Replica replica, CancellationToken stop)
     {
         using var timeout = new CancellationTokenSource(AnswerTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
         try
         {
-            return (await _describe(replica, either.Token), "");
+            return (await _describe(replica, either.Token), "", false);
         }
         catch (Exception failure) when (failure is FaultException || (failure is OperationCanceledException && !stop.IsCancellationRequested))
         {
-            return (null, failure is FaultException ? failure.Message : "it did not answer in time");
+            return (
+                null, failure is FaultException ? failure.Message : "it did not answer in time",
+                failure.InnerException is RpcException { StatusCode: StatusCode.Unauthenticated });
         }
     }
 

@@ -214,6 +214,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
                 Troubles =
                 [
                     .. rows.Where(row => row.Replica is null).Select(row => row.Trouble),
+                    .. group.Troubles,
                     // The group's replicas may serve what they ever offered, and anything until they are known.
                     .. _group.IsPending ? [new FleetTrouble(null, "", IsFinal: false)] : Array.Empty<FleetTrouble>(),
                     .. group.KnownModels.Count > 0 ? [new FleetTrouble(group.KnownModels, "", IsFinal: false)] : Array.Empty<FleetTrouble>(),

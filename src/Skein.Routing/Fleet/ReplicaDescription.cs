@@ -61,6 +61,9 @@ public sealed record ReplicaDescription
     /// <summary>Why lost answers of some kinds are made again from their start instead of being continued, for reports; empty: none are, or unknown.</summary>
     public string TierReason { get; init; } = "";
 
+    /// <summary>Why it serves this gateway nothing until an operator acts, for reports; empty: it does serve. Such a replica has no models.</summary>
+    public string Problem { get; init; } = "";
+
     /// <summary>What it says of each model; without those of which it says nothing. Must not be changed.</summary>
     public IReadOnlyDictionary<string, ModelDescription> ModelDescriptions { get; init; } = FrozenDictionary<string, ModelDescription>.Empty;
 

@@ -178,13 +178,6 @@ public sealed class GatewayReloadTests : IAsyncLifetime
         Assert.Null(Problem);
     }
 
-    /// <summary>A key file without an admin key closed /admin and /metrics to everybody, and nothing said so.</summary>
-    [Theory]
-    [InlineData(false, 1)]
-    [InlineData(true, 0)]
-    public void WarningsOf_FileOfKeys_SaysIfNobodyIsAdmin(bool admin, int warnings) =>
-        Assert.Equal(warnings, GatewayCommand.WarningsOf(new ApiKeyRing([new ApiKey { Name = "a", Hash = ApiKey.HashOf("s"), Admin = admin }])).Count());
-
     /// <summary>An upstream that did not change is not connected again: its streams and what is known of it stay.</summary>
     [Fact]
     public async Task Check_OtherUpstreamIsAdded_FirstIsLeftAlone()
