@@ -8,7 +8,7 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
     private readonly ConcurrentDictionary<string, KeyMeter> _meters = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private volatile ApiKeyRing? _ring;
-    private volatile int _gateways = 1;
+    private volatile GatewayNames _gateways = GatewayNames.Alone;
 
     /// <summary>False: every request is served, and there is nothing to authenticate with.</summary>
     public bool IsRequired => _ring is not null;
@@ -31,22 +31,22 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
     public ApiKey? Find(string? secret) => secret is { Length: > 0 } ? _ring?.Find(secret) : null;
 
     public KeyMeter MeterOf(ApiKey key) => _meters.GetOrAdd(
-        key.Name, static (_, made) => new KeyMeter(made.key, made.time, KeyShare.Of(0, 0, made.Gateways)), (key, time, Gateways: _gateways));
+        key.Name, static (_, made) => new KeyMeter(made.key, made.time, made.Gateways), (key, time, Gateways: _gateways));
 
     /// <summary>What the keys with limits have used here, for other gateways.</summary>
     public IEnumerable<KeyUseRow> Report() => _meters.Values.Select(meter => meter.Report()).OfType<KeyUseRow>();
 
     /// <summary>Takes in what other gateways report.</summary>
-    /// <param name="gateways">Number of live gateways, this one included.</param>
+    /// <param name="gateways">All live gateways, this one included.</param>
     /// <param name="elsewhere">By name of the key. Names that are not of the ring are ignored.</param>
-    public void Exchange(int gateways, IReadOnlyDictionary<string, KeyUseElsewhere> elsewhere)
+    public void Exchange(GatewayNames gateways, IReadOnlyDictionary<string, KeyUseElsewhere> elsewhere)
     {
         _gateways = gateways;
         foreach (var key in _ring?.Keys ?? [])
         {
             var isReported = elsewhere.TryGetValue(key.Name, out var use);
             if (isReported || _meters.ContainsKey(key.Name))
-                MeterOf(key).Exchange(isReported ? use : new KeyUseElsewhere(gateways));
+                MeterOf(key).Exchange(isReported ? use : new KeyUseElsewhere(gateways.Count), gateways);
         }
     }
 

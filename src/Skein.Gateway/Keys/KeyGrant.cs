@@ -69,7 +69,7 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
     }
 
     // Under the names of OpenAI and of Anthropic: https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits
-    private static void Write(IHeaderDictionary headers, string what, KeyWindow? window)
+    private void Write(IHeaderDictionary headers, string what, KeyWindow? window)
     {
         if (window is not { } known)
             return;
@@ -79,6 +79,9 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
         headers[$"x-ratelimit-reset-{what}"] = string.Create(CultureInfo.InvariantCulture, $"{known.Reset.TotalSeconds:0.###}s");
         headers[$"anthropic-ratelimit-{what}-limit"] = limit;
         headers[$"anthropic-ratelimit-{what}-remaining"] = left;
+        // RFC 3339, not before the window is full: clients wait until then.
+        headers[$"anthropic-ratelimit-{what}-reset"] = meter.UtcNow.Add(known.Reset).AddTicks(TimeSpan.TicksPerSecond - 1)
+            .ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
     }
 }
 

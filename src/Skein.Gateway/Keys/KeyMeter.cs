@@ -9,6 +9,8 @@ internal sealed class KeyMeter
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
+    private static readonly Dictionary<string, KeyUseRow> NoRows = [];
+
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly long _origin;
@@ -27,14 +29,24 @@ internal sealed class KeyMeter
 
     /// <summary>Requests on other gateways, and how many may run on this one.</summary>
     private long _runningElsewhere;
-    private double _mostRunning = double.MaxValue;
+    private int _mostRunning = int.MaxValue;
 
-    /// <param name="share">Part of the limits that this gateway may use until the first exchange; 1 for all.</param>
-    public KeyMeter(ApiKey key, TimeProvider time, double share = 1)
+    /// <summary>What this gateway grants to others, and how; null: it is not the first by name.</summary>
+    private StreamGrants? _grants;
+    private Dictionary<string, int>? _granted;
+    private GatewayNames _gateways;
+
+    /// <param name="gateways">Those that share the limits; null: this one is alone.</param>
+    public KeyMeter(ApiKey key, TimeProvider time, GatewayNames? gateways = null)
     {
-        (_key, _time, _origin, _share) = (key, time, time.GetTimestamp(), share);
+        (_key, _time, _origin, _gateways) = (key, time, time.GetTimestamp(), gateways ?? GatewayNames.Alone);
+        _share = KeyShare.Of(0, 0, _gateways.Count);
+        HoldPart();
         Replace(key);
     }
+
+    /// <summary>The time of day.</summary>
+    public DateTimeOffset UtcNow => _time.GetUtcNow();
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
 
@@ -59,7 +71,8 @@ internal sealed class KeyMeter
             if (_key.Streams is { } most && (_running >= _mostRunning || _running + _runningElsewhere >= most))
             {
                 var running = _running + _runningElsewhere;
-                return new KeyRefusal($"this API key has {running} requests running; allowed at the same time: {most}", TimeSpan.FromSeconds(1));
+                var here = running < most ? $", of which {_mostRunning} on this gateway now" : null;
+                return new KeyRefusal($"this API key has {running} requests running; allowed at the same time: {most}{here}", TimeSpan.FromSeconds(1));
             }
             if (Refusal(_requests, "requests per minute", now) is { } requests)
                 return requests;
@@ -139,12 +152,16 @@ internal sealed class KeyMeter
                 row.TokensLeft = _tokens.Level(now);
             if (_dayTokens is not null)
                 row.DayTokensLeft = _dayTokens.Level(now);
+            if (_key.Streams is not null)
+                row.StreamsHeld = (uint)Held;
+            foreach (var (name, count) in _granted ?? [])
+                row.StreamsGranted[name] = (uint)count;
             return row;
         }
     }
 
     /// <summary>Takes in what other gateways report. Unchecked: it is input from outside.</summary>
-    public void Exchange(KeyUseElsewhere elsewhere)
+    public void Exchange(KeyUseElsewhere elsewhere, GatewayNames gateways)
     {
         lock (_gate)
         {
@@ -162,16 +179,48 @@ internal sealed class KeyMeter
             _tokens?.Reshare(_share, now);
             _dayTokens?.Reshare(_share, now);
             _runningElsewhere = elsewhere.Running;
-            ShareStreams();
+            _gateways = gateways;
+            ShareStreams(elsewhere.Rows ?? NoRows);
         }
     }
 
-    private void ShareStreams()
+    /// <summary>Requests that this gateway may have running until the next exchange.</summary>
+    private int Held => Math.Max(_running, _mostRunning);
+
+    private void HoldPart()
+    {
+        (_grants, _granted) = (null, null);
+        if (_key.Streams is { } most)
+            _mostRunning = _gateways.PartOf(most, _gateways.Index);
+    }
+
+    private void ShareStreams(IReadOnlyDictionary<string, KeyUseRow> rows)
     {
         if (_key.Streams is not { } most)
             return;
-        var free = Math.Max(0, most - _runningElsewhere - _running);
-        _mostRunning = _share >= 1 ? most : _running + Math.Max(free * _share, Math.Min(free, 1));
+        if (_gateways.Count == 1 || !_gateways.IsFirst)
+        {
+            HoldPart();
+            // The first gateway has no row of a key that nobody has used yet, and one of an older release grants nothing: then each has its part.
+            if (_gateways.Count > 1 && rows.TryGetValue(_gateways.Names[0], out var first) && first.StreamsGranted.TryGetValue(_gateways.Self, out var mine))
+                _mostRunning = (int)Math.Min(mine, most);
+            return;
+        }
+        _grants ??= new StreamGrants();
+        _granted = _grants.Divide(most, [.. _gateways.Names.Select((name, index) => HolderOf(name, index, rows, most))]);
+        _mostRunning = _granted[_gateways.Self];
+    }
+
+    private StreamHolder HolderOf(string name, int index, IReadOnlyDictionary<string, KeyUseRow> rows, int most)
+    {
+        if (index == _gateways.Index)
+            return new StreamHolder(name, _running, Held, _demand);
+        var part = _gateways.PartOf(most, index);
+        if (!rows.TryGetValue(name, out var row))
+            return new StreamHolder(name, 0, part, 0);
+        var running = Math.Min(row.Running, int.MaxValue);
+        var held = row.HasStreamsHeld ? (int)Math.Min(row.StreamsHeld, int.MaxValue) : part;
+        return new StreamHolder(name, running, Math.Max(running, held), double.IsFinite(row.Demand) ? Math.Max(0, row.Demand) : 0);
     }
 
     private KeyRefusal? RefusalOf(string model)
@@ -197,8 +246,10 @@ internal sealed class KeyMeter
         _requests = Bucket(_requests, key.RequestsPerMinute, Minute, now);
         _tokens = Bucket(_tokens, key.TokensPerMinute, Minute, now);
         _dayTokens = Bucket(_dayTokens, key.TokensPerDay, Day, now);
+        var hasOtherStreams = _key.Streams != key.Streams;
         _key = key;
-        ShareStreams();
+        if (hasOtherStreams)
+            HoldPart();
     }
 
     private TokenBucket? Bucket(TokenBucket? before, long? limit, TimeSpan window, TimeSpan now)

@@ -28,6 +28,8 @@ internal static class KeyShare
 /// <param name="RequestsLeft">Lowest level of the limit at gateways that are asked for the first time; infinite if there is none. So are the next two.</param>
 /// <param name="TokensLeft">Of tokens per minute.</param>
 /// <param name="DayTokensLeft">Of tokens per day.</param>
+/// <param name="Rows">What each gateway reports, by its name; null: none does.</param>
 internal readonly record struct KeyUseElsewhere(
     int Gateways, double Requests = 0, double Tokens = 0, long Running = 0, double Demand = 0, double RequestsLeft = double.PositiveInfinity,
-    double TokensLeft = double.PositiveInfinity, double DayTokensLeft = double.PositiveInfinity);
+    double TokensLeft = double.PositiveInfinity, double DayTokensLeft = double.PositiveInfinity,
+    IReadOnlyDictionary<string, KeyUseRow>? Rows = null);

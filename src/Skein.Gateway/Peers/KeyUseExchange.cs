@@ -16,11 +16,13 @@ internal sealed class KeyUseExchange(ApiKeyStore keys, ulong instance)
     public KeyUseReport Report() => new() { Instance = instance, Keys = { keys.Report().Take(ApiKeyRing.MaxKeys) } };
 
     /// <summary>Takes in the answers of one round.</summary>
+    /// <param name="self">Name of this gateway.</param>
     /// <param name="reports">Of every other live gateway, by its name; null: it did not answer. A gateway that is not there has lost its share.</param>
-    public void Use(IReadOnlyDictionary<string, KeyUseReport?> reports)
+    public void Use(string self, IReadOnlyDictionary<string, KeyUseReport?> reports)
     {
         var elsewhere = new Dictionary<string, KeyUseElsewhere>(StringComparer.Ordinal);
         var known = new Dictionary<string, Known>(StringComparer.Ordinal);
+        var rows = new Dictionary<string, Dictionary<string, KeyUseRow>>(StringComparer.Ordinal);
         foreach (var (name, report) in reports)
         {
             var before = _known.GetValueOrDefault(name);
@@ -38,12 +40,15 @@ internal sealed class KeyUseExchange(ApiKeyStore keys, ulong instance)
                 continue;
             foreach (var row in now.Rows.Values)
             {
-                var sum = elsewhere.TryGetValue(row.Name, out var found) ? found : new KeyUseElsewhere(1 + reports.Count);
+                if (!rows.TryGetValue(row.Name, out var byGateway))
+                    rows[row.Name] = byGateway = new Dictionary<string, KeyUseRow>(StringComparer.Ordinal);
+                byGateway[name] = row;
+                var sum = elsewhere.TryGetValue(row.Name, out var found) ? found : new KeyUseElsewhere(1 + reports.Count, Rows: byGateway);
                 elsewhere[row.Name] = Add(sum, row, before?.Instance == now.Instance ? before : null);
             }
         }
         _known = known;
-        keys.Exchange(1 + reports.Count, elsewhere);
+        keys.Exchange(GatewayNames.Of(self, reports.Keys), elsewhere);
     }
 
     private static KeyUseElsewhere Add(KeyUseElsewhere sum, KeyUseRow row, Known? before)

@@ -48,7 +48,7 @@ internal sealed partial class KeyUseLoop(
         }
         CloseOthers(peers);
         var reports = await Task.WhenAll(peers.Select(peer => AskAsync(peer, cancellationToken)));
-        exchange.Use(peers.Zip(reports).ToDictionary(pair => pair.First.Name, pair => pair.Second, StringComparer.Ordinal));
+        exchange.Use(group.Self.Name, peers.Zip(reports).ToDictionary(pair => pair.First.Name, pair => pair.Second, StringComparer.Ordinal));
     }
 
     private async Task RunAsync(IMembership membership, CancellationToken stopping)

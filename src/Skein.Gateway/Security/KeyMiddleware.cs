@@ -9,7 +9,7 @@ namespace Skein.Gateway.Security;
 
 /// <summary>
 /// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, the dashboard's
-/// page, which has no data of its own, and CORS preflights, which cannot carry one. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client
+/// page, which has no data of its own. CORS preflights, which cannot carry a key, get an answer without content. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client
 /// cannot tell a missing key from a wrong one. Other gateways show the group's link key, whether clients need keys or not.
 /// </summary>
 /// <param name="metrics">Counts and logs refusals; null: nobody does.</param>
@@ -25,12 +25,22 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
     {
         if (http.Request.Path.StartsWithSegments(GatewayPeerService.Path, StringComparison.OrdinalIgnoreCase))
             return LinkKeyGate.EnterAsync(http, linkKeys?.Invoke(), next);
-        if (!keys.IsRequired || Any(Open, http) || HttpMethods.IsOptions(http.Request.Method))
+        if (!keys.IsRequired || Any(Open, http))
             return next(http);
+        if (IsPreflight(http.Request))
+        {
+            // Answered before this if CORS is configured. No endpoint sees it: one might answer it like a GET.
+            http.Response.StatusCode = StatusCodes.Status204NoContent;
+            return Task.CompletedTask;
+        }
         return keys.Find(SecretOf(http.Request.Headers)) is not { } key ? UnauthorizedAsync(http)
             : !key.Admin && Any(ForAdmins, http) ? ForbiddenAsync(http, key)
             : ServeAsync(http, new KeyGrant(key, keys.MeterOf(key)), next);
     }
+
+    /// <summary>Whether a browser asks what a page of another origin may send, as the Fetch standard defines it. Any other OPTIONS needs a key.</summary>
+    private static bool IsPreflight(HttpRequest request) =>
+        HttpMethods.IsOptions(request.Method) && request.Headers.Origin.Count > 0 && request.Headers.AccessControlRequestMethod.Count > 0;
 
     private static async Task ServeAsync(HttpContext http, KeyGrant grant, RequestDelegate next)
     {

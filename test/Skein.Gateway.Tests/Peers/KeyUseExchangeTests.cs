@@ -104,6 +104,60 @@ public sealed class KeyUseExchangeTests
         Assert.Equal(10, Run(TimeSpan.FromSeconds(10), _ => Ask(2)) + Run(TimeSpan.FromSeconds(1), _ => Ask(0)));
     }
 
+    /// <summary>Each gateway rounded its share up: with a limit of 4, six ran on three gateways.</summary>
+    [Theory]
+    [InlineData(1, 2)]
+    [InlineData(1, 3)]
+    [InlineData(2, 3)]
+    [InlineData(4, 3)]
+    [InlineData(5, 3)]
+    [InlineData(7, 4)]
+    public void Begin_StreamsThatDoNotDivide_AreTheLimitAndNeverMore(int limit, int gateways)
+    {
+        Start(gateways, key => key with { Streams = limit });
+
+        for (var i = 0; i < gateways; i++)
+        {
+            // All at the same moment, at all gateways, before and after exchanges.
+            Assert.InRange(Enumerable.Range(0, limit * gateways).Sum(step => Ask(step % gateways)), 0, limit);
+            Run(TimeSpan.FromSeconds(5), step => CheckedAsk(step % gateways));
+            Assert.Equal(limit, Running);
+            EndAll();
+        }
+
+        int CheckedAsk(int gateway)
+        {
+            var begun = Ask(gateway);
+            Assert.InRange(Running, 0, limit);
+            return begun;
+        }
+    }
+
+    /// <summary>Streams begin and end all the time, and the load moves: a gateway must not grant what another one may still use.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    [InlineData(10)]
+    public void Begin_LoadThatMoves_TheLimitRunsAtTheNewGateway(int limit)
+    {
+        Start(3, key => key with { Streams = limit });
+        var random = new Random(17);
+
+        foreach (var gateway in (int[])[2, 1, 0, 2])
+        {
+            Run(TimeSpan.FromSeconds(20), _ =>
+            {
+                foreach (var other in _gateways.Where(other => other.Meter.Read().Running > 0 && random.Next(4) == 0))
+                    other.Meter.End();
+                Ask(gateway);
+                Assert.InRange(Running, 0, limit);
+                return 0;
+            });
+            Run(TimeSpan.FromSeconds(1), _ => Ask(gateway));
+            Assert.Equal(limit, _gateways[gateway].Meter.Read().Running);
+        }
+    }
+
     [Fact]
     public void Use_GatewayThatDies_GivesItsShareToTheOthers()
     {
@@ -158,9 +212,9 @@ public sealed class KeyUseExchangeTests
         report.Keys.Add(new KeyUseRow { Name = "stranger", Requests = ulong.MaxValue, Demand = double.NaN });
         report.Keys.Add(new KeyUseRow { Name = "k", Requests = ulong.MaxValue, Demand = double.PositiveInfinity, RequestsLeft = double.NaN });
 
-        _gateways[0].Exchange.Use(new Dictionary<string, KeyUseReport?> { ["g"] = report });
+        _gateways[0].Exchange.Use("gateway-0", new Dictionary<string, KeyUseReport?> { ["g"] = report });
         report.Keys[1].Requests = 0;
-        _gateways[0].Exchange.Use(new Dictionary<string, KeyUseReport?> { ["g"] = report });
+        _gateways[0].Exchange.Use("gateway-0", new Dictionary<string, KeyUseReport?> { ["g"] = report });
 
         Assert.InRange(_gateways[0].Meter.Report()!.RequestsLeft, Limit - 1, Limit);
         Assert.Single(_gateways[0].Keys.Uses);
@@ -173,6 +227,17 @@ public sealed class KeyUseExchangeTests
         // All know how many there are.
         foreach (var gateway in _gateways)
             Exchange(gateway);
+    }
+
+    private int Running => _gateways.Sum(gateway => gateway.Meter.Read().Running);
+
+    private void EndAll()
+    {
+        foreach (var gateway in _gateways)
+        {
+            while (gateway.Meter.Read().Running > 0)
+                gateway.Meter.End();
+        }
     }
 
     private int Ask(int gateway) => _gateways[gateway].Meter.Begin("m") is null ? 1 : 0;
@@ -200,7 +265,7 @@ public sealed class KeyUseExchangeTests
     {
         if (!gateway.IsDead)
         {
-            gateway.Exchange.Use(_gateways.Where(other => other != gateway && !other.IsDead)
+            gateway.Exchange.Use(gateway.Name, _gateways.Where(other => other != gateway && !other.IsDead)
                 .ToDictionary(other => other.Name, other => other.IsSilent ? null : other.Exchange.Report()));
         }
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -37,6 +38,72 @@ public sealed class KeyMiddlewareTests : WholeGateway
 
         Assert.Equal((HttpStatusCode.Unauthorized, "invalid_api_key"), (without.Status, without.Code));
         Assert.Equal(without, wrong);
+    }
+
+    /// <summary>OPTIONS needed no key, and /metrics answered it with all its content.</summary>
+    [Theory]
+    [InlineData("/metrics")]
+    [InlineData("/metrics/")]
+    [InlineData("/admin/v1/members")]
+    [InlineData("/v1/models")]
+    [InlineData("/v1/chat/completions")]
+    [InlineData("/v1/messages")]
+    [InlineData("/openapi.json")]
+    [InlineData("/nothing")]
+    public async Task Options_WithoutKeyOrWithAWrongOne_IsNeverAnsweredWithContent(string path)
+    {
+        var without = await OptionsAsync(null, isPreflight: false);
+        Assert.Equal(HttpStatusCode.Unauthorized, without.Status);
+        Assert.Contains("the API key is missing or wrong", without.Text, StringComparison.Ordinal);
+        Assert.Equal(without, await OptionsAsync("Bearer sk-nobody", isPreflight: false));
+        Assert.Equal((HttpStatusCode.NoContent, ""), await OptionsAsync(null, isPreflight: true));
+
+        async Task<(HttpStatusCode Status, string Text)> OptionsAsync(string? authorization, bool isPreflight)
+        {
+            using var request = Request("OPTIONS", path, authorization);
+            request.Headers.Add("x-request-id", "same");
+            if (isPreflight)
+            {
+                request.Headers.Add("Origin", "https://page.example");
+                request.Headers.Add("Access-Control-Request-Method", "GET");
+            }
+            using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
+            return (response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/readyz")]
+    public async Task Options_OpenPath_IsNotServed(string path)
+    {
+        using var request = Request("OPTIONS", path, authorization: null);
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/metrics", false)]
+    [InlineData("/admin/v1/members", false)]
+    [InlineData("/skein.v1.Admin/ListMembers", false)]
+    [InlineData("/metrics", true)]
+    [InlineData("/skein.v1.Admin/ListMembers", true)]
+    public async Task Options_OnTheGrpcPort_IsNeverAnsweredWithContent(string path, bool isPreflight)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Options, new Uri($"http://{Gateway.Grpc}{path}"))
+        {
+            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        if (isPreflight)
+        {
+            request.Headers.Add("Origin", "https://page.example");
+            request.Headers.Add("Access-Control-Request-Method", "POST");
+        }
+
+        using var response = await Client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(isPreflight ? HttpStatusCode.NoContent : HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.DoesNotContain("skein_", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     /// <summary>Guessing keys left no trace.</summary>
@@ -148,6 +215,9 @@ public sealed class KeyMiddlewareTests : WholeGateway
         Assert.Equal("1", refused.Headers.GetValues("x-ratelimit-limit-requests").Single());
         Assert.Equal("0", refused.Headers.GetValues("x-ratelimit-remaining-requests").Single());
         Assert.Equal("0", refused.Headers.GetValues("anthropic-ratelimit-requests-remaining").Single());
+        var reset = DateTimeOffset.ParseExact(
+            refused.Headers.GetValues("anthropic-ratelimit-requests-reset").Single(), "yyyy-MM-dd'T'HH:mm:ssK", CultureInfo.InvariantCulture);
+        Assert.InRange(reset - DateTimeOffset.UtcNow, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(61));
         Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
     }
 
