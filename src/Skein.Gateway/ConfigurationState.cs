@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Skein.Gateway;
 
 /// <summary>What became of the configuration that was read last. Thread-safe.</summary>
@@ -5,10 +7,11 @@ public sealed class ConfigurationState
 {
     private long _applied;
     private long _refused;
+    private readonly ConcurrentDictionary<string, string> _files = new(StringComparer.Ordinal);
     private volatile string? _problem;
 
-    /// <summary>Why the newest configuration is not in use; null: it is.</summary>
-    public string? Problem => _problem;
+    /// <summary>Why the newest configuration, or the newest version of a file that it names, is not in use; null: all are.</summary>
+    public string? Problem => _problem ?? _files.OrderBy(file => file.Key, StringComparer.Ordinal).Select(file => file.Value).FirstOrDefault();
 
     /// <summary>Changes that were applied since the start.</summary>
     internal long AppliedCount => Interlocked.Read(ref _applied);
@@ -28,5 +31,21 @@ public sealed class ConfigurationState
     {
         Interlocked.Increment(ref _refused);
         _problem = problem;
+    }
+
+    /// <summary>The newest version of a file that the configuration names, such as one of keys, is in use.</summary>
+    /// <param name="file">What it holds; one of a few.</param>
+    public void FileApplied(string file)
+    {
+        Interlocked.Increment(ref _applied);
+        _files.TryRemove(file, out _);
+    }
+
+    /// <summary>The newest version of a file that the configuration names is refused; the one before it stays in use.</summary>
+    /// <param name="file">What it holds; one of a few.</param>
+    public void FileRefused(string file, string problem)
+    {
+        Interlocked.Increment(ref _refused);
+        _files[file] = problem;
     }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Cli.Members;
 using Skein.Cli.Tests.Settings;
@@ -26,7 +27,7 @@ public sealed class CertificateFilesTests : IDisposable
         Write(Certificate, first.Certificate, minutes: 0);
         Write(Key, first.Key, minutes: 0);
         var files = CertificateFiles.Open(TestSources.Of(CertificateFiles.All, $"--tls-cert {Certificate} --tls-key {Key}"))!;
-        using var following = files.Follow(_time);
+        using var following = files.Follow(_time, new FileReports(NullLogger.Instance));
 
         Write(Certificate, second.Certificate, minutes: 2);
         _time.Advance(TimeSpan.FromSeconds(1));

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
@@ -42,7 +43,7 @@ public sealed class GossipKeyFileTests : IDisposable
         _ = file.Read();
         var changed = GossipKeys.NewKey();
         Write(changed);
-        using var following = file.Follow(_membership, _time);
+        using var following = file.Follow(_membership, _time, new FileReports(NullLogger.Instance));
 
         Look();
 
@@ -98,7 +99,7 @@ public sealed class GossipKeyFileTests : IDisposable
     {
         var file = new GossipKeyFile(Path);
         _ = file.Read();
-        return file.Follow(_membership, _time);
+        return file.Follow(_membership, _time, new FileReports(NullLogger.Instance));
     }
 
     private void Look() => _time.Advance(TimeSpan.FromSeconds(1));

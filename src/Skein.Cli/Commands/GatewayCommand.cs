@@ -8,6 +8,7 @@ using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Links;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
@@ -112,6 +113,16 @@ internal static class GatewayCommand
         }
     }
 
+    /// <summary>What is unusual about the keys.</summary>
+    internal static IEnumerable<string> WarningsOf(ApiKeyRing? keys)
+    {
+        if (keys is not null && !keys.Keys.Any(key => key.Admin))
+        {
+            yield return "no key of --api-key-file has admin rights: /admin and /metrics are open to nobody; "
+                + "add one: skein api-keys new FILE --name NAME --admin";
+        }
+    }
+
     /// <summary>Reads the file again, and the files that it names, for a gateway that runs. A certificate that was made for a trial stays.</summary>
     internal static GatewayConfiguration Reread(GatewayConfiguration current) =>
         Read(current.Sources.Reopen(), current.Certificates is { TrialPath: not null } trial ? trial : null);
@@ -128,9 +139,12 @@ internal static class GatewayCommand
             gateway.Upstreams.Add(upstream.Options);
         if (configuration.Keys is { } keys)
             gateway.Keys.Use(keys);
-        using var followingCertificates = certificates?.Follow(TimeProvider.System);
-        using var followingLinkKeys = configuration.LinkKeys?.Follow(TimeProvider.System);
+        foreach (var warning in WarningsOf(configuration.Keys))
+            Console.Error.WriteLine($"skein: {warning}");
         var logs = gateway.Services.GetRequiredService<ILoggerFactory>();
+        var reports = new FileReports(logs.CreateLogger<FileReports>(), gateway.Configuration);
+        using var followingCertificates = certificates?.Follow(TimeProvider.System, reports);
+        using var followingLinkKeys = configuration.LinkKeys?.Follow(TimeProvider.System, reports);
         using var reload = new GatewayReload(gateway, configuration, logs.CreateLogger<GatewayReload>(), Reread);
         reload.Follow(TimeProvider.System);
         try
@@ -151,7 +165,7 @@ internal static class GatewayCommand
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
-        using var following = settings.Keys?.Follow(membership, TimeProvider.System);
+        using var following = settings.Keys?.Follow(membership, TimeProvider.System, reports);
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
             certificates is not null,
             OpenDoors.OfGateway(

@@ -32,14 +32,14 @@ internal static class GossipKeysCommand
         var path = sources.Get(KeyFile);
         if (File.Exists(path))
             throw new UsageException($"{path} exists; allowed: a file that does not exist; use 'skein gossip-keys add' to add a key to this one");
-        new GossipKeyFile(path).Write([GossipKeys.NewKey()]);
+        FileAt(path).Write([GossipKeys.NewKey()]);
         Console.WriteLine($"{path} has one new key; copy it to every member and start them with --gossip-key-file {path}");
         return Task.FromResult(CommandLine.Success);
     }
 
     private static Task<int> List(SettingSources sources)
     {
-        Print(new GossipKeyFile(sources.Get(KeyFile)).Read());
+        Print(FileAt(sources.Get(KeyFile)).Read());
         return Task.FromResult(CommandLine.Success);
     }
 
@@ -55,7 +55,7 @@ internal static class GossipKeysCommand
     {
         var path = sources.Get(KeyFile);
         var id = sources.Get(KeyId);
-        var ids = new GossipKeyFile(path).Read().Ids;
+        var ids = FileAt(path).Read().Ids;
         var at = ids.ToList().IndexOf(id);
         if (at < 0)
             throw new UsageException($"key '{id}' is not in {path}; allowed: {string.Join(", ", ids)}");
@@ -75,7 +75,7 @@ internal static class GossipKeysCommand
         }
         if (parsed.IsEmpty)
             throw new UsageException($"{path} would have no key left; allowed: at least one");
-        new GossipKeyFile(path).Write(keys);
+        FileAt(path).Write(keys);
         Print(parsed);
         return CommandLine.Success;
     }
@@ -83,9 +83,11 @@ internal static class GossipKeysCommand
     /// <summary>The keys in the file, in the order of <see cref="GossipKeys.Ids"/>.</summary>
     private static string[] KeysIn(string path)
     {
-        _ = new GossipKeyFile(path).Read();
+        _ = FileAt(path).Read();
         return [.. File.ReadLines(path).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#')];
     }
+
+    private static GossipKeyFile FileAt(string path) => new(path, "key file");
 
     private static void Print(GossipKeys keys)
     {

@@ -61,13 +61,15 @@ internal static class ReplicaCommand
             Tls = certificates is null ? null : () => certificates.Current,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };
-        using var followingCertificates = certificates?.Follow(TimeProvider.System);
-        using var followingLinkKeys = linkKeys?.Follow(TimeProvider.System);
         await using var replica = ReplicaApp.Build(options, engine, builder =>
         {
             MemberRun.Configure(builder, log);
             builder.Services.AddReplicaExport(telemetry, EndpointSettings.GivenName(sources));
         });
+        var logs = replica.Services.GetRequiredService<ILoggerFactory>();
+        var reports = new FileReports(logs.CreateLogger<FileReports>());
+        using var followingCertificates = certificates?.Follow(TimeProvider.System, reports);
+        using var followingLinkKeys = linkKeys?.Follow(TimeProvider.System, reports);
         try
         {
             await replica.StartAsync(signal.Stop);
@@ -76,7 +78,6 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 selects a free one)", error);
         }
-        var logs = replica.Services.GetRequiredService<ILoggerFactory>();
         if (description.Models.FirstOrDefault(model => !model.NoGeneration) is { } warmed)
         {
             var self = WarmUp.Connect(replica.Endpoint, linkKeys?.Current, certificates?.Current);
@@ -94,7 +95,7 @@ internal static class ReplicaCommand
             DescribeModels(published, changed);
             MemberRun.ReserveSpaceForDrain(published);
         });
-        using var following = settings.Keys?.Follow(membership, TimeProvider.System);
+        using var following = settings.Keys?.Follow(membership, TimeProvider.System, reports);
         MemberRun.ReportReady(
             settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), certificates is not null,
             OpenDoors.OfReplica(settings.BindAddress, linkKeys is not null, certificates is not null, certificates?.TrialPath, settings.Keys is not null));

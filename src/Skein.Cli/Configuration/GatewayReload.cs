@@ -18,12 +18,14 @@ internal sealed partial class GatewayReload : IDisposable
     private readonly GatewayApp _gateway;
     private readonly Func<GatewayConfiguration, GatewayConfiguration> _read;
     private readonly ILogger _logger;
+    private readonly FileReports _reports;
     private readonly Lock _gate = new();
     private GatewayConfiguration _current;
     private byte[] _seen;
     private TimeProvider? _time;
     private ITimer? _timer;
     private IDisposable? _followingKeys;
+    private string? _refusal;
     private bool _isDisposed;
 
     /// <param name="current">The configuration that the gateway was built with.</param>
@@ -33,13 +35,14 @@ internal sealed partial class GatewayReload : IDisposable
     {
         (_gateway, _current, _logger, _read) = (gateway, current, logger, read);
         _seen = current.Sources.FileBytes;
+        _reports = new FileReports(logger, gateway.Configuration);
     }
 
     /// <summary>Looks at the file every second, and at the key file that it names.</summary>
     public void Follow(TimeProvider time)
     {
         _time = time;
-        _followingKeys = _current.KeyFile?.Follow(_gateway.Keys, time);
+        _followingKeys = _current.KeyFile?.Follow(_gateway.Keys, time, _reports);
         if (_current.Sources.Path is not null)
             _timer = time.CreateTimer(_ => Check(), null, Period, Period);
     }
@@ -54,7 +57,7 @@ internal sealed partial class GatewayReload : IDisposable
         }
     }
 
-    /// <summary>Applies the file if it has changed since it was read last.</summary>
+    /// <summary>Applies the file if it has changed since it was read last, or was refused: files that it names may have been mended.</summary>
     internal void Check()
     {
         // A check that is slow must not be overtaken by the next one, nor make it wait.
@@ -62,18 +65,26 @@ internal sealed partial class GatewayReload : IDisposable
             return;
         try
         {
-            if (_isDisposed || !HasChanged())
+            if (_isDisposed)
+                return;
+            if (HasChanged())
+                _refusal = null;
+            else if (_refusal is null)
                 return;
             var next = _read(_current);
             RequireLive(_current, next);
             Apply(next);
             // Those that the gateway was built with: it asks them for the files in use.
             _current = next with { Certificates = _current.Certificates, LinkKeys = _current.LinkKeys };
+            _refusal = null;
             _gateway.Configuration.Applied();
             Log.Applied(_logger, next.Sources.Path!);
         }
         catch (Exception error) when (error is UsageException or ArgumentException or IOException or UnauthorizedAccessException)
         {
+            if (error.Message == _refusal)
+                return;
+            _refusal = error.Message;
             _gateway.Configuration.Refused(error.Message);
             Log.Refused(_logger, error.Message);
         }
@@ -133,7 +144,7 @@ internal sealed partial class GatewayReload : IDisposable
         {
             _gateway.Keys.Use(next.Keys);
             _followingKeys?.Dispose();
-            _followingKeys = _time is null ? null : next.KeyFile.Follow(_gateway.Keys, _time);
+            _followingKeys = _time is null ? null : next.KeyFile.Follow(_gateway.Keys, _time, _reports);
         }
     }
 

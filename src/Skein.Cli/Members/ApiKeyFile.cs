@@ -5,6 +5,8 @@ namespace Skein.Cli.Members;
 /// <summary>A file of API keys, as <see cref="ApiKeyRing.Parse"/> reads it. Gateways reload it when it changes.</summary>
 internal sealed class ApiKeyFile(string path, string origin)
 {
+    private const string Content = "API keys";
+
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
@@ -32,17 +34,19 @@ internal sealed class ApiKeyFile(string path, string origin)
     public void Write(ApiKeyRing keys) => PrivateFile.Write(path, [keys.ToJson()]);
 
     /// <summary>Checks the file every second and gives changed keys to the gateway. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(IApiKeys keys, TimeProvider time) => time.CreateTimer(
+    public IDisposable Follow(IApiKeys keys, TimeProvider time, FileReports reports) => time.CreateTimer(
         _ =>
         {
             try
             {
-                if (WatchedFile.WrittenAt(path) != _writtenAt)
-                    keys.Use(Read());
+                if (WatchedFile.WrittenAt(path) == _writtenAt)
+                    return;
+                keys.Use(Read());
+                reports.Applied(Content);
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
             {
-                Console.Error.WriteLine($"the API keys are unchanged: {error.Message}");
+                reports.Refused(Content, error.Message);
             }
         },
         null,

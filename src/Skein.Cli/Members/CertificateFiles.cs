@@ -8,6 +8,8 @@ namespace Skein.Cli.Members;
 /// <summary>The certificate of a member, in PEM files that are read again when they change. Thread-safe.</summary>
 internal sealed class CertificateFiles
 {
+    private const string Content = "TLS certificates";
+
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private static readonly Setting<string?> CertificatePath = Setting.Text(
@@ -58,6 +60,8 @@ internal sealed class CertificateFiles
         }
         if (certificate is null && (key ?? clients) is null)
             return null;
+        if (key is not null)
+            PrivateFile.WarnIfOpen(key, KeyPath.Option.Name);
         return certificate is not null && key is not null
             ? new CertificateFiles(certificate, key, clients)
             : throw new UsageException($"--{(certificate is null ? "tls-cert" : "tls-key")} is missing; allowed: --tls-cert and --tls-key together");
@@ -75,7 +79,7 @@ internal sealed class CertificateFiles
     }
 
     /// <summary>Checks the files every second. Files that are wrong are reported once; the old certificate stays in use.</summary>
-    public IDisposable Follow(TimeProvider time) => time.CreateTimer(
+    public IDisposable Follow(TimeProvider time, FileReports reports) => time.CreateTimer(
         _ =>
         {
             try
@@ -88,10 +92,11 @@ internal sealed class CertificateFiles
                     _writtenAt = writtenAt;
                     _current = Read();
                 }
+                reports.Applied(Content);
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
             {
-                Console.Error.WriteLine($"the TLS certificate is unchanged: {error.Message}");
+                reports.Refused(Content, error.Message);
             }
         },
         null,

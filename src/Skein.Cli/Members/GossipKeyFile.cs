@@ -1,8 +1,11 @@
 namespace Skein.Cli.Members;
 
 /// <summary>A file of gossip keys: base64, one per line, the encrypting key first. Members reload it when it changes.</summary>
-internal sealed class GossipKeyFile(string path)
+/// <param name="origin">What named the file, for messages.</param>
+internal sealed class GossipKeyFile(string path, string origin = "--gossip-key-file")
 {
+    private const string Content = "gossip keys";
+
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
@@ -18,26 +21,28 @@ internal sealed class GossipKeyFile(string path)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new UsageException($"--gossip-key-file {path}: {error.Message}");
+            throw new UsageException($"{origin} {path}: {error.Message}");
         }
-        return keys.IsEmpty ? throw new UsageException($"--gossip-key-file {path}: it has no key; allowed: at least one (skein gossip-keys new)") : keys;
+        return keys.IsEmpty ? throw new UsageException($"{origin} {path}: it has no key; allowed: at least one (skein gossip-keys new)") : keys;
     }
 
     /// <summary>Replaces the file atomically; only its owner can read it.</summary>
     public void Write(IEnumerable<string> lines) => PrivateFile.Write(path, lines);
 
     /// <summary>Checks the file every second and gives changed keys to the member. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(IMembership membership, TimeProvider time) => time.CreateTimer(
+    public IDisposable Follow(IMembership membership, TimeProvider time, FileReports reports) => time.CreateTimer(
         _ =>
         {
             try
             {
-                if (WatchedFile.WrittenAt(path) != _writtenAt)
-                    membership.UseKeys(Read());
+                if (WatchedFile.WrittenAt(path) == _writtenAt)
+                    return;
+                membership.UseKeys(Read());
+                reports.Applied(Content);
             }
             catch (Exception error) when (error is UsageException or ArgumentException or IOException or UnauthorizedAccessException)
             {
-                Console.Error.WriteLine($"the gossip keys are unchanged: {error.Message}");
+                reports.Refused(Content, error.Message);
             }
         },
         null,

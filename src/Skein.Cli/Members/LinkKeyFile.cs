@@ -8,6 +8,8 @@ namespace Skein.Cli.Members;
 /// </summary>
 internal sealed class LinkKeyFile
 {
+    private const string Content = "link keys";
+
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private static readonly Setting<string?> KeyPath = Setting.Text(
@@ -59,20 +61,22 @@ internal sealed class LinkKeyFile
     }
 
     /// <summary>Checks the file every second. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(TimeProvider time) => time.CreateTimer(
+    public IDisposable Follow(TimeProvider time, FileReports reports) => time.CreateTimer(
         _ =>
         {
             try
             {
                 lock (_gate)
                 {
-                    if (_path is not null && WatchedFile.WrittenAt(_path) != _writtenAt)
-                        _current = Read(_path);
+                    if (_path is null || WatchedFile.WrittenAt(_path) == _writtenAt)
+                        return;
+                    _current = Read(_path);
                 }
+                reports.Applied(Content);
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
             {
-                Console.Error.WriteLine($"the link keys are unchanged: {error.Message}");
+                reports.Refused(Content, error.Message);
             }
         },
         null,

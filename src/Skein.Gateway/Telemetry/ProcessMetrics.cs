@@ -25,10 +25,11 @@ internal sealed class ProcessMetrics
         meter.CreateObservableGauge(
             "skein.process.start_time", () => startedAt.ToUnixTimeMilliseconds() / 1000d, "s", "When this gateway started, in seconds since 1970 (UTC).");
         meter.CreateObservableGauge(
-            "skein.config.valid", () => configuration.Problem is null ? 1 : 0, null, "0 while a changed configuration file is refused.");
+            "skein.config.valid", () => configuration.Problem is null ? 1 : 0, null,
+            "0 while a changed configuration file, or file of keys or certificates, is refused.");
         meter.CreateObservableCounter(
             "skein.config.reloads", () => new[] { Reloads(configuration.AppliedCount, "applied"), Reloads(configuration.RefusedCount, "refused") }, "{reload}",
-            "Changes of the configuration file, by outcome.");
+            "Changes of the configuration file and of files of keys and certificates, by outcome.");
         LineSink[] logs = [.. options.Logs, .. options.AccessLog is { } access ? [access] : Array.Empty<LineSink>()];
         meter.CreateObservableCounter(
             "skein.log.dropped", () => logs.Select(log => new Measurement<long>(log.Dropped, new KeyValuePair<string, object?>("log", log.Name))), "{line}",

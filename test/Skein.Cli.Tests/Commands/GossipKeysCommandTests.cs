@@ -36,6 +36,14 @@ public sealed class GossipKeysCommandTests : IDisposable
         Assert.Equal([id], Keys.Ids);
     }
 
+    /// <summary>The message named a flag of other commands.</summary>
+    [Fact]
+    public async Task List_FileWithoutKeys_IsRefusedAndNamesTheFileOnly()
+    {
+        await File.WriteAllTextAsync(Path, "", TestContext.Current.CancellationToken);
+        Assert.StartsWith($"skein: key file {Path}: it has no key", await RunAsync("list", Path), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task AddUseRemove_TurnsTheKeysOver_OneStepAtATime()
     {

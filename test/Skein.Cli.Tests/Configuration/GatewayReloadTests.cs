@@ -5,11 +5,13 @@ using System.Net.Http.Json;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Cli.Commands;
 using Skein.Cli.Configuration;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
+using Skein.Cli.Tests.Settings;
 using Skein.Gateway;
 using Skein.Gateway.Keys;
 
@@ -20,6 +22,7 @@ public sealed class GatewayReloadTests : IAsyncLifetime
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false });
+    private readonly EventLog _log = new();
     private GatewayApp _gateway = null!;
     private GatewayReload _reload = null!;
     private string _lastAnswer = "";
@@ -112,6 +115,76 @@ public sealed class GatewayReloadTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync("m", "go", secret: null)).Status);
     }
 
+    /// <summary>The refusal stayed until the configuration file was touched as well.</summary>
+    [Fact]
+    public async Task Check_FileOfKeysIsMendedAfterTheRefusal_IsApplied()
+    {
+        var keys = Path.Combine(_folder.FullName, "keys.json");
+        await WriteKeysAsync(keys, "a");
+        await StartAsync($$"""{"apiKeyFile": "{{keys}}"}""");
+        await System.IO.File.WriteAllTextAsync(keys, "{", Stop);
+
+        await ChangeAsync($$"""{"apiKeyFile": "{{keys}}", "queueLength": 7}""");
+        _reload.Check();
+
+        Assert.StartsWith($"--api-key-file {keys}: ", Problem, StringComparison.Ordinal);
+        Assert.Equal(1, _log.Count(4011));
+        await WriteKeysAsync(keys, "b");
+        _reload.Check();
+        Assert.Null(Problem);
+        Assert.Equal(1, _log.Count(4010));
+    }
+
+    /// <summary>Only a line without level told that a file is refused, and no metric moved.</summary>
+    [Fact]
+    public async Task Follow_FileOfKeysIsBrokenAndMended_IsInLogAndStateAndThenInUse()
+    {
+        var keys = Path.Combine(_folder.FullName, "keys.json");
+        await WriteKeysAsync(keys, "a");
+        await StartAsync($$"""{"apiKeyFile": "{{keys}}"}""");
+        var time = new FakeTimeProvider();
+        _reload.Follow(time);
+
+        await System.IO.File.WriteAllTextAsync(keys, "{", Stop);
+        System.IO.File.SetLastWriteTimeUtc(keys, DateTime.UnixEpoch.AddYears(60));
+        time.Advance(TimeSpan.FromSeconds(3));
+
+        Assert.StartsWith($"--api-key-file {keys}: ", Problem, StringComparison.Ordinal);
+        Assert.Equal((1, LogLevel.Error), (_log.Count(4014), _log.LevelOf(4014)));
+        await WriteKeysAsync(keys, "b");
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Null(Problem);
+        Assert.Equal(1, _log.Count(4013));
+    }
+
+    [Fact]
+    public async Task Follow_CertificateIsBrokenAndMended_IsInLogAndStateAndThenInUse()
+    {
+        var files = MakeCertificate("first");
+        await StartAsync(Tls(files));
+        var certificates = CertificateFiles.Open(TestSources.Of(CertificateFiles.All, $"--tls-cert {files.Certificate} --tls-key {files.Key}"))!;
+        var time = new FakeTimeProvider();
+        using var following = certificates.Follow(time, new FileReports(_log, _gateway.Configuration));
+        var whole = await System.IO.File.ReadAllTextAsync(files.Certificate, Stop);
+
+        await System.IO.File.WriteAllTextAsync(files.Certificate, "no certificate", Stop);
+        System.IO.File.SetLastWriteTimeUtc(files.Certificate, DateTime.UnixEpoch.AddYears(60));
+        time.Advance(TimeSpan.FromSeconds(3));
+
+        Assert.Contains(files.Certificate, Problem, StringComparison.Ordinal);
+        Assert.Equal((1, LogLevel.Error), (_log.Count(4014), _log.LevelOf(4014)));
+        await System.IO.File.WriteAllTextAsync(files.Certificate, whole, Stop);
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Null(Problem);
+    }
+
+    /// <summary>A key file without an admin key closed /admin and /metrics to everybody, and nothing said so.</summary>
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 0)]
+    public void WarningsOf_FileOfKeys_SaysIfNobodyIsAdmin(bool admin, int warnings) =>
+        Assert.Equal(warnings, GatewayCommand.WarningsOf(new ApiKeyRing([new ApiKey { Name = "a", Hash = ApiKey.HashOf("s"), Admin = admin }])).Count());
+
     /// <summary>An upstream that did not change is not connected again: its streams and what is known of it stay.</summary>
     [Fact]
     public async Task Check_OtherUpstreamIsAdded_FirstIsLeftAlone()
@@ -182,9 +255,12 @@ public sealed class GatewayReloadTests : IAsyncLifetime
             _gateway.Upstreams.Add(upstream.Options);
         if (configuration.Keys is { } keys)
             _gateway.Keys.Use(keys);
-        _reload = new GatewayReload(_gateway, configuration, NullLogger.Instance, GatewayCommand.Reread);
+        _reload = new GatewayReload(_gateway, configuration, _log, GatewayCommand.Reread);
         await _gateway.StartAsync(Stop);
     }
+
+    private static Task WriteKeysAsync(string path, string name) => System.IO.File.WriteAllTextAsync(
+        path, new ApiKeyRing([new ApiKey { Name = name, Hash = ApiKey.HashOf(ApiKey.NewSecret()) }]).ToJson(), Stop);
 
     private async Task ChangeAsync(string file)
     {
@@ -223,5 +299,23 @@ public sealed class GatewayReloadTests : IAsyncLifetime
         _lastAnswer = await response.Content.ReadAsStringAsync(Stop);
         var words = System.Text.RegularExpressions.Regex.Matches(_lastAnswer, "\"content\":\"(?<words>[0-9 ]*)\"", default, TimeSpan.FromSeconds(5));
         return (response.StatusCode, string.Concat(words.Select(word => word.Groups["words"].Value)));
+    }
+
+    /// <summary>Ids and levels of what is logged.</summary>
+    private sealed class EventLog : ILogger
+    {
+        private readonly System.Collections.Concurrent.ConcurrentQueue<(int Id, LogLevel Level)> _events = new();
+
+        public int Count(int id) => _events.Count(line => line.Id == id);
+
+        public LogLevel LevelOf(int id) => _events.First(line => line.Id == id).Level;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _events.Enqueue((eventId.Id, logLevel));
     }
 }
