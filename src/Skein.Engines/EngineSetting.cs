@@ -35,7 +35,7 @@ public sealed class EngineSetting(string name, EngineSettingKind kind, string de
     /// <summary>How long an engine in another process may be silent, streams and health checks together, before it counts as frozen.</summary>
     public static EngineSetting Timeout { get; } = new(
         "engine-timeout", EngineSettingKind.Duration, "Longest time in which a server neither sends a token nor answers a health check [default: 2s]")
-        { Min = 0.3, Max = 3600, FormerName = "engine-patience" };
+        { Min = 0.3, Max = 3600, Default = 2, FormerName = "engine-patience" };
 
     /// <summary>Lower-case words joined by hyphens, as in the flag.</summary>
     public string Name { get; } = name;
@@ -60,4 +60,7 @@ public sealed class EngineSetting(string name, EngineSettingKind kind, string de
     public double Min { get; init; }
 
     public double Max { get; init; }
+
+    /// <summary>Value of a duration that is not set, in seconds. Default: 0, without meaning for other kinds.</summary>
+    public double Default { get; init; }
 }

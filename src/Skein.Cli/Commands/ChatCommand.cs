@@ -27,6 +27,8 @@ internal static class ChatCommand
         using var gateway = GatewayConnection.Open(sources);
         var clock = Stopwatch.StartNew();
         using var response = await gateway.ChatAsync(BodyOf(text, sources), CancellationToken.None);
+        if (ReplicaOf(response) is { } began)
+            await Console.Error.WriteLineAsync($"[{began} answers]");
         TimeSpan? first = null;
         var finished = false;
         JsonNode? usage = null;
@@ -83,6 +85,9 @@ internal static class ChatCommand
         return body;
     }
 
+    /// <summary>Null: the response began before a replica had answered.</summary>
+    private static string? ReplicaOf(HttpResponseMessage response) => response.Headers.TryGetValues("x-skein-replica", out var names) ? names.First() : null;
+
     /// <summary>The failovers that the gateway reports in a comment: <c>: skein failovers=1 … [token 55: replica-3 lost (…)]</c>.</summary>
     private static string? FailoversIn(string comment)
     {
@@ -93,7 +98,7 @@ internal static class ChatCommand
     private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total, string failovers)
     {
         var tokens = usage?["completion_tokens"]?.GetValue<int>() ?? 0;
-        var replica = response.Headers.TryGetValues("x-skein-replica", out var names) ? names.First() : "?";
+        var replica = ReplicaOf(response) ?? "?";
         var perSecond = tokens / Math.Max(0.001, (total - (first ?? TimeSpan.Zero)).TotalSeconds);
         return string.Create(
             CultureInfo.InvariantCulture,

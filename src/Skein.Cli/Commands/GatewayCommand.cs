@@ -167,7 +167,9 @@ internal static class GatewayCommand
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System, reports);
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
-            certificates is not null, OpenDoors(settings, configuration.Keys is not null, certificates));
+            certificates is not null,
+            OpenDoors.OfGateway(
+                settings.BindAddress, configuration.Keys is not null, certificates is not null, certificates?.TrialPath, settings.Keys is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // Who presses Ctrl-C waits in front of the terminal, and has no load balancer.
         if (!signal.IsInterrupted)
@@ -176,21 +178,6 @@ internal static class GatewayCommand
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);
         return CommandLine.Success;
-    }
-
-    /// <summary>What is open to whom, and the flag that closes it.</summary>
-    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, CertificateFiles? certificates)
-    {
-        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
-        yield return hasKeys
-            ? "open to clients with a key: HTTP and gRPC; with an admin key: /admin, /metrics; without: /livez, /readyz, /health, /ping"
-            : $"open to {who}: HTTP and gRPC, /admin and /metrics too (close: --api-key-file)";
-        if (certificates is null)
-            yield return "not encrypted: HTTP and gRPC (close: --tls-cert and --tls-key; for a trial --tls-dev)";
-        if (certificates?.TrialPath is { } trial)
-            yield return $"encrypted with a certificate for a trial; clients trust it with --ca {trial} (curl: --cacert)";
-        if (settings.Keys is null)
-            yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
 
     private static LinkOptions ReadLink(SettingSources sources, CertificateFiles? certificates, LinkKeyFile? keys) => new()

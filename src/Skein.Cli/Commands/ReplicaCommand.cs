@@ -98,23 +98,10 @@ internal static class ReplicaCommand
         using var following = settings.Keys?.Follow(membership, TimeProvider.System, reports);
         MemberRun.ReportReady(
             settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), certificates is not null,
-            OpenDoors(settings, linkKeys is not null, certificates));
+            OpenDoors.OfReplica(settings.BindAddress, linkKeys is not null, certificates is not null, certificates?.TrialPath, settings.Keys is not null));
         await MemberRun.WaitForStopAsync(membership, replica.Services, signal, replica.Stopping);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
-    }
-
-    /// <summary>What is open to whom, and the flag that closes it.</summary>
-    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, CertificateFiles? certificates)
-    {
-        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
-        yield return hasKeys ? "open to gateways with the link key: gRPC; without: health checks" : $"open to {who}: gRPC (close: --link-key-file)";
-        if (certificates is null)
-            yield return "not encrypted: gRPC (close: --tls-cert and --tls-key)";
-        if (certificates?.TrialPath is { } trial)
-            yield return $"encrypted with a certificate for a trial; gateways trust it with --link-ca {trial}";
-        if (settings.Keys is null)
-            yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
 
     private static void Describe(MemberMetadata metadata, EndpointSettings settings, ReplicaApp replica, EngineDescription description)

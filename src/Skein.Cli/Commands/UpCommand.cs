@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Security.Cryptography;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
@@ -163,6 +164,10 @@ internal static class UpCommand
               stop          Ctrl-C
 
             """));
+        foreach (var line in OpenDoors.OfCluster(
+            IPEndPoint.Parse(gateway.Http).Address, hasKeys, gateway.Tls, LinkKeyFile.IsInherited, EndpointSettings.InheritsGossipKeys))
+            Console.WriteLine($"  {line}");
+        Console.WriteLine();
     }
 
     private static bool TryReadEngines(string text, out IReadOnlyList<string> engines)

@@ -20,6 +20,10 @@ internal sealed class ApiKeyFile(string path, string origin)
             _writtenAt = WatchedFile.WrittenAt(path);
             return ApiKeyRing.Parse(File.ReadAllText(path));
         }
+        catch (FormatException error)
+        {
+            throw new UsageException($"{origin} {path} is no valid JSON: {error.Message}");
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new UsageException($"{origin} {path}: {error.Message}");

@@ -101,6 +101,9 @@ internal sealed class EndpointSettings
     public static IReadOnlyList<ISetting> All { get; } =
         [Name, Bind, Advertise, Gossip, Join, Cluster, KeyFile, Profile, Insecure, Grace, MinLevel, Format, Supervised];
 
+    /// <summary>Whether members that this process starts encrypt gossip with keys that the environment names.</summary>
+    public static bool InheritsGossipKeys => Environment.GetEnvironmentVariable(KeyFile.EnvironmentVariable) is { Length: > 0 };
+
     public GossipKeyFile? Keys { get; }
 
     /// <summary>Options of the membership, without keys and the role's own ones. The name is empty if none was configured.</summary>

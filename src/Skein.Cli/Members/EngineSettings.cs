@@ -16,7 +16,6 @@ internal static class EngineSettings
 
     private static readonly OpenAiEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
     private static readonly TimeSpan StartPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan DefaultEngineTimeout = TimeSpan.FromSeconds(2);
     private static readonly Dictionary<EngineSetting, ISetting> Flags =
         EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, ToFlag);
 
@@ -37,7 +36,7 @@ internal static class EngineSettings
 
     /// <summary>How long an engine in another process may be silent before it counts as frozen.</summary>
     public static TimeSpan ReadEngineTimeout(SettingSources sources) =>
-        (TimeSpan?)Flags[EngineSetting.Timeout].ReadIfSet(sources) ?? DefaultEngineTimeout;
+        ((Setting<TimeSpan>)Flags[EngineSetting.Timeout]).Read(sources);
 
     /// <summary>Refuses wrong settings before anything is started.</summary>
     public static void Check(SettingSources sources, string engine)
@@ -149,7 +148,8 @@ internal static class EngineSettings
     };
 
     private static Setting<TimeSpan> DurationOf(EngineSetting setting, string name) =>
-        Setting.Duration(name, setting.Description, default, TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min));
+        Setting.Duration(
+            name, setting.Description, TimeSpan.FromSeconds(setting.Default), TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min));
 
     private static object? ValueOf(EngineSetting setting, SettingSources sources)
     {

@@ -32,6 +32,10 @@ internal sealed class LinkKeyFile
 
     public static IReadOnlyList<ISetting> All { get; } = [KeyPath];
 
+    /// <summary>Whether members that this process starts have keys that the environment holds or names.</summary>
+    public static bool IsInherited => new[] { KeyPath.EnvironmentVariable, SecretVariables.LinkKey }
+        .Any(variable => Environment.GetEnvironmentVariable(variable) is { Length: > 0 });
+
     public LinkKeys Current => _current;
 
     /// <returns>Null if there are none.</returns>

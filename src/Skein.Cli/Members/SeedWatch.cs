@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Microsoft.Extensions.Logging;
 
 namespace Skein.Cli.Members;
@@ -15,7 +16,7 @@ internal static partial class SeedWatch
         {
             while (true)
             {
-                LogChanges(group.Seeds, logged, logger);
+                LogChanges(group.Seeds, logged, membership, logger);
                 group = await membership.WaitForChangeAsync(group.Version, CancellationToken.None);
             }
         }
@@ -30,17 +31,27 @@ internal static partial class SeedWatch
         }
     }
 
-    private static void LogChanges(ImmutableArray<SeedStatus> seeds, Dictionary<string, string?> logged, ILogger logger)
+    private static void LogChanges(ImmutableArray<SeedStatus> seeds, Dictionary<string, string?> logged, IMembership membership, ILogger logger)
     {
         foreach (var seed in seeds)
         {
             var wasLogged = logged.TryGetValue(seed.Address, out var before);
             if (seed.Problem is { } problem && problem != before)
-                Log.Unreachable(logger, seed.Address, problem);
+                Log.Unreachable(logger, seed.Address, problem + HintFor(seed.Address, membership.LocalEndPoint.Address));
             else if (seed.Reached && wasLogged && before is not null)
                 Log.Reachable(logger, seed.Address);
             logged[seed.Address] = seed.Problem;
         }
+    }
+
+    /// <summary>A member on loopback reaches nobody on another host, which no answer can tell it.</summary>
+    internal static string HintFor(string seed, IPAddress listensOn)
+    {
+        if (!IPAddress.IsLoopback(listensOn))
+            return "";
+        var hasPort = IPEndPoint.TryParse(seed, out var endPoint);
+        var isHere = hasPort ? IPAddress.IsLoopback(endPoint!.Address) : seed.Split(':')[0].Equals("localhost", StringComparison.OrdinalIgnoreCase);
+        return isHere ? "" : $"; this member listens on {listensOn} only, which other hosts cannot reach: --bind sets another address";
     }
 
     private static partial class Log

@@ -49,7 +49,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
 
     private static readonly EngineSetting Silence = new(
         "engine-silence", EngineSettingKind.Duration, "Longest silence of one stream of the server, also before its first token [default: 5m]")
-        { Min = 1, Max = 3600 };
+        { Min = 1, Max = 3600, Default = OpenAiEngineOptions.DefaultSilence.TotalSeconds };
 
     public string Help => "the URL of an OpenAI-compatible server";
 

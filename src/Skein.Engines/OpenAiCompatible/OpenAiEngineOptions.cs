@@ -8,6 +8,8 @@ public sealed record OpenAiEngineOptions
 {
     public const int MaxFingerprintCharacters = 128;
 
+    internal static readonly TimeSpan DefaultSilence = TimeSpan.FromMinutes(5);
+
     private const int MostAliases = 32;
 
     private static readonly TimeSpan MaxTimeout = TimeSpan.FromHours(1);
@@ -83,7 +85,7 @@ public sealed record OpenAiEngineOptions
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Longest silence of a stream, the time to its first event included, above 0, to 1 hour. Default: 5 minutes.</summary>
-    public TimeSpan SilenceTimeout { get; init; } = TimeSpan.FromMinutes(5);
+    public TimeSpan SilenceTimeout { get; init; } = DefaultSilence;
 
     /// <summary>Checks everything that can be checked without the server.</summary>
     /// <exception cref="ArgumentException">An option is out of its range; the message names it, its value and what is allowed.</exception>

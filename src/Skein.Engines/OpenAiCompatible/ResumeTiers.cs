@@ -75,6 +75,13 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         return json.SequenceEqual("null"u8) || json.SequenceEqual("[]"u8);
     }
 
+    /// <summary>
+    /// Whether only the chat call is known to obey a member as the client expects: its parser and its options differ from those of the calls for ids, which may
+    /// ignore it without a word. With such a member the tier is text in any case. A grammar is the same in both.
+    /// </summary>
+    private static bool IsForChatCall(RawMember member) =>
+        (!NeutralMembers.Contains(member.Name) || member.Name == "add_generation_prompt") && member.Name != "grammar" && !IsAbsent(member);
+
     /// <summary>The calls to use, and the tier.</summary>
     /// <exception cref="FaultException">The chat cannot be read.</exception>
     public (AnswerWay Way, ResumeTier Tier) Of(GenerateRequest request)
@@ -93,7 +100,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             // Only the server's chat call parses tools and formats, reads images, and knows what it does with an answer that the client began.
             var needsChatCall = messages is not null
                 && (!HasChatIds || (offersTools && !continuesTools) || requiresFormat || messages.Any(message => message.OtherPart is not null)
-                    || (!Profile.ReturnsChatIds && messages is [.., { Role: "assistant" }]));
+                    || (!Profile.ReturnsChatIds && (messages is [.., { Role: "assistant" }] || request.Extra.Any(IsForChatCall))));
             // A journal without ids comes from a server that returns none. Its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = (messages is not null || Proofs.Ids.IsProven)

@@ -45,9 +45,11 @@ public sealed class ApiKeyRing
     public IReadOnlyList<ApiKey> Keys { get; }
 
     /// <summary>Reads <c>{"keys": [{"name": …, "hash": …, …}]}</c>.</summary>
+    /// <exception cref="FormatException">It is no JSON; says where.</exception>
     /// <exception cref="ArgumentException">Says where it is wrong and what is allowed.</exception>
     public static ApiKeyRing Parse(string json)
     {
+        RequireJson(json);
         try
         {
             var file = JsonSerializer.Deserialize<KeyFileBody>(json, Format);
@@ -56,6 +58,18 @@ public sealed class ApiKeyRing
         catch (JsonException error)
         {
             throw new ArgumentException($"{error.Path ?? "$"} is not allowed: {error.Message}", error);
+        }
+    }
+
+    private static void RequireJson(string text)
+    {
+        try
+        {
+            using var parsed = JsonDocument.Parse(text, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        }
+        catch (JsonException error)
+        {
+            throw new FormatException(text.Trim().Length == 0 ? "it is empty" : $"line {error.LineNumber + 1}, byte {error.BytePositionInLine + 1}", error);
         }
     }
 

@@ -81,7 +81,7 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
 
     private Task UnauthorizedAsync(HttpContext http)
     {
-        metrics?.KeyRefused(Identify(http), key: null, KeyRefusals.MissingOrWrong);
+        Count(http, key: null, KeyRefusals.MissingOrWrong);
         http.Response.Headers.WWWAuthenticate = "Bearer";
         return RefuseAsync(http, new ApiError(
             StatusCodes.Status401Unauthorized, "authentication_error", "invalid_api_key",
@@ -90,10 +90,13 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
 
     private Task ForbiddenAsync(HttpContext http, ApiKey key)
     {
-        metrics?.KeyRefused(Identify(http), key.Name, KeyRefusals.NotAdmin);
+        Count(http, key.Name, KeyRefusals.NotAdmin);
         return RefuseAsync(http, new ApiError(
             StatusCodes.Status403Forbidden, "permission_error", "admin_key_required", $"{http.Request.Path} needs a key with admin rights"));
     }
+
+    private void Count(HttpContext http, string? key, string reason) =>
+        metrics?.KeyRefused(Identify(http), key, reason, http.Request.Path.Value ?? "", http.Connection.RemoteIpAddress);
 
     /// <summary>Gives a request that is refused before its endpoint an id, in its answer too.</summary>
     internal static string Identify(HttpContext http)

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>Writes one JSON line for each request that ended. Thread-safe.</summary>
@@ -14,6 +16,11 @@ internal sealed class AccessLog(LineSink sink, TimeProvider time)
             json.WriteString("time", time.GetUtcNow().UtcDateTime);
             json.WriteString("id", entry.RequestId);
             json.WriteString("operation", entry.Operation);
+            if (entry.Path is not null)
+            {
+                WriteName(json, "path", entry.Path);
+                WriteName(json, "client", entry.Client?.ToString());
+            }
             WriteName(json, "key", entry.Key);
             WriteName(json, "model", entry.Model);
             json.WriteStartArray("replicas");
@@ -32,7 +39,7 @@ internal sealed class AccessLog(LineSink sink, TimeProvider time)
         sink.TryWrite(line.WrittenSpan);
     }
 
-    // The model is the client's own text.
+    // The model and the path are the client's own text.
     private static void WriteName(Utf8JsonWriter json, string member, string? name)
     {
         if (name is null)
@@ -51,11 +58,19 @@ internal sealed class AccessLog(LineSink sink, TimeProvider time)
 }
 
 /// <summary>A request that ended.</summary>
+/// <param name="Operation">Null: it was refused before it was read.</param>
 /// <param name="Key">Name of its API key; null: none was needed.</param>
 /// <param name="Model">As the client named it; null: it named none, or the request was not read.</param>
 /// <param name="Replicas">Those that worked for it, as clients see their names, in order.</param>
 /// <param name="Wait">Time in the queue.</param>
 /// <param name="FirstToken">Time to the first token; null: there was none.</param>
 internal readonly record struct AccessEntry(
-    string RequestId, string Operation, string? Key, string? Model, IEnumerable<string> Replicas, int Attempts, long InputTokens, long OutputTokens,
-    TimeSpan? Wait, TimeSpan? FirstToken, TimeSpan Duration, string Outcome);
+    string RequestId, string? Operation, string? Key, string? Model, IEnumerable<string> Replicas, int Attempts, long InputTokens, long OutputTokens,
+    TimeSpan? Wait, TimeSpan? FirstToken, TimeSpan Duration, string Outcome)
+{
+    /// <summary>What a request asked for that was refused because of its key; null: it was not.</summary>
+    public string? Path { get; init; }
+
+    /// <summary>From where that request came; null: not known.</summary>
+    public IPAddress? Client { get; init; }
+}

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Net;
 using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Telemetry;
@@ -105,10 +106,13 @@ internal sealed class GatewayMetrics : IHostedService
     /// <summary>A request was refused before it was read.</summary>
     /// <param name="key">Name of its key; null: it has none that is valid.</param>
     /// <param name="reason">One of <see cref="KeyRefusals"/>.</param>
-    internal void KeyRefused(string requestId, string? key, string reason)
+    /// <param name="path">What it asked for: the client's own text.</param>
+    /// <param name="client">Address of the peer; null: it has none.</param>
+    internal void KeyRefused(string requestId, string? key, string reason, string path, IPAddress? client)
     {
         _keyRefusals.Add(1, new KeyValuePair<string, object?>("reason", reason));
-        AccessLog?.Write(new AccessEntry(requestId, MetricNames.UnreadOperation, key, null, [], 0, 0, 0, null, null, TimeSpan.Zero, reason));
+        AccessLog?.Write(
+            new AccessEntry(requestId, Operation: null, key, null, [], 0, 0, 0, null, null, TimeSpan.Zero, reason) { Path = path, Client = client });
     }
 
     internal void CountStreams(ResumeTier tier, int streams)
@@ -220,6 +224,9 @@ internal interface IFleetVitals
 
     /// <summary>Live replicas and upstreams: slots, those that this gateway uses, and whether it takes no new work. Every name once.</summary>
     IEnumerable<(string Replica, int Slots, int Leased, bool Draining)> Replicas();
+
+    /// <summary>Share of the KV cache in use, 0 to 1, of live replicas and upstreams that report it. Every name once.</summary>
+    IEnumerable<(string Replica, double Share)> KvUsed();
 
     /// <summary>Circuit breakers of live replicas: 0 closed, 1 half-open, 2 open; ejections since the generation started.</summary>
     IEnumerable<(string Replica, int Level, long Ejections)> Breakers();

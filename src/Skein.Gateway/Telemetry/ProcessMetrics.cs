@@ -5,7 +5,7 @@ namespace Skein.Gateway.Telemetry;
 /// <summary>Gauges and counters of the replicas, the configuration, the logs and the build. Thread-safe.</summary>
 internal sealed class ProcessMetrics
 {
-    public ProcessMetrics(IMeterFactory meters, IFleetVitals vitals, ConfigurationState configuration, TelemetryOptions options)
+    public ProcessMetrics(IMeterFactory meters, IFleetVitals vitals, ConfigurationState configuration, TelemetryOptions options, TimeProvider time)
     {
         var meter = meters.Create(MetricNames.Meter);
         meter.CreateObservableGauge(
@@ -18,7 +18,14 @@ internal sealed class ProcessMetrics
             "skein.replica.draining", () => vitals.Replicas().Select(replica => OfReplica(replica.Draining ? 1 : 0, replica.Replica)), null,
             "1 while a replica takes no new work.");
         meter.CreateObservableGauge(
-            "skein.config.valid", () => configuration.Problem is null ? 1 : 0, null, 
+            "skein.replica.kv_used", () => vitals.KvUsed().Select(item => new Measurement<double>(
+                item.Share, new KeyValuePair<string, object?>(MetricNames.Replica, item.Replica))), null,
+            "Share of a replica's KV cache in use, 0 to 1, if it reports it.");
+        var startedAt = time.GetUtcNow();
+        meter.CreateObservableGauge(
+            "skein.process.start_time", () => startedAt.ToUnixTimeMilliseconds() / 1000d, "s", "When this gateway started, in seconds since 1970 (UTC).");
+        meter.CreateObservableGauge(
+            "skein.config.valid", () => configuration.Problem is null ? 1 : 0, null,
             "0 while a changed configuration file, or file of keys or certificates, is refused.");
         meter.CreateObservableCounter(
             "skein.config.reloads", () => new[] { Reloads(configuration.AppliedCount, "applied"), Reloads(configuration.RefusedCount, "refused") }, "{reload}",

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 
 namespace Skein.Gateway.Telemetry;
@@ -35,6 +36,11 @@ internal sealed class SessionMetrics : ISessionMeter
 
     public void Resumed(string reason, TimeSpan gap) => _gaps.Record(gap.TotalSeconds, new KeyValuePair<string, object?>("reason", reason));
 
-    public void Generated(string model, string replica, TimeSpan perToken) =>
-        _perToken.Record(perToken.TotalSeconds, new(MetricNames.ResponseModel, model), new(MetricNames.Replica, replica));
+    public void Generated(string model, string replica, bool isChat, TimeSpan perToken) => _perToken.Record(
+        perToken.TotalSeconds,
+        new TagList
+        {
+            { MetricNames.Operation, isChat ? MetricNames.ChatOperation : MetricNames.CompletionOperation }, { MetricNames.Provider, MetricNames.ProviderName },
+            { MetricNames.ResponseModel, model }, { MetricNames.Replica, replica },
+        });
 }

@@ -17,6 +17,10 @@ internal sealed class UpstreamVitals(GroupDirectory group, IMemberDirectory memb
     public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() =>
         group.Breakers().GroupBy(breaker => breaker.Replica).Select(same => (same.Key, same.Max(one => one.Level), same.Sum(one => one.Ejections)));
 
+    public IEnumerable<(string Replica, double Share)> KvUsed() =>
+        fleet.Current.Replicas.Where(replica => replica is { Reachable: true, KvUsed: not null }).GroupBy(replica => replica.Id.Name, StringComparer.Ordinal)
+            .Select(same => (same.Key, same.Max(replica => replica.KvUsed!.Value)));
+
     // An upstream that is being replaced has two generations for a while.
     public IEnumerable<(string Replica, int Slots, int Leased, bool Draining)> Replicas() =>
         fleet.Current.Replicas.Where(replica => replica.Reachable).GroupBy(replica => replica.Id.Name, StringComparer.Ordinal)

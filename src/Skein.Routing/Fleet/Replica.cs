@@ -22,6 +22,7 @@ public sealed class Replica
     private static readonly TimeSpan UnknownHereLimit = TimeSpan.FromMilliseconds(250);
 
     private const uint MostSlots = 1_000_000;
+    private const int UnknownKv = -1;
 
     /// <summary>Bound on what one report adds to the recent requests.</summary>
     private const uint MostBegunAtOnce = 10_000;
@@ -47,6 +48,8 @@ public sealed class Replica
     private int _reportedSlots;
     private int _reportedLoad;
     private EnginePressure _engine = new();
+    private int _kvPermille = UnknownKv;
+    private double _gossipedKv;
     private TimeSpan _reportedAt;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -104,6 +107,11 @@ public sealed class Replica
 
     /// <summary>Concurrency limit: from the replica's newest load report, else from its description. At least 1.</summary>
     public int Slots => Volatile.Read(ref _reportedSlots) is > 0 and var reported ? reported : _ownSlots;
+
+    /// <summary>
+    /// Use of the engine's KV cache, 0 to 1, by what came last: a report on a stream, or a change in gossip, which has eighths. Null: it never told any.
+    /// </summary>
+    public double? KvUsed => Volatile.Read(ref _kvPermille) is >= 0 and var permille ? permille / 1000d : null;
 
     /// <summary>Slots leased by this gateway.</summary>
     public int Leased => Volatile.Read(ref _leased);
@@ -236,6 +244,7 @@ public sealed class Replica
         Volatile.Write(ref _reportedSlots, (int)Math.Min(report.Slots, MostSlots));
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
         _engine.Report(report, Slots, now);
+        LearnKv((int)Math.Min(report.KvUsedPermille, 1000));
         // An offer can overtake an earlier refusal. The report with that refusal then still says that the replica remembers this gateway, although
         // the declined offer has ended that.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
@@ -277,5 +286,14 @@ public sealed class Replica
         (_weight, _ownSlots, _isDraining, _isSuspect) =
             (_measuredWeight ?? _description.Weight, _description.Slots, _description.Draining, _description.Suspect);
         _engine.Gossip(_description.KvUsed, Slots);
+        if (_gossipedKv != _description.KvUsed)
+            LearnKv((int)((_gossipedKv = _description.KvUsed) * 1000));
+    }
+
+    /// <summary>Zero also means unknown, until the engine has told more.</summary>
+    private void LearnKv(int permille)
+    {
+        if (permille > 0 || _kvPermille > 0)
+            Volatile.Write(ref _kvPermille, permille);
     }
 }

@@ -203,7 +203,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (finished.Lease.AnswerTokens > 1)
         {
             services.Statistics.Meter?.Generated(
-                request.Model, finished.Lease.Replica.Id.Name, finished.AgeSinceFirstToken / (finished.Lease.AnswerTokens - 1));
+                request.Model, finished.Lease.Replica.Id.Name, request.PromptCase is GenerateRequest.PromptOneofCase.Chat,
+                finished.AgeSinceFirstToken / (finished.Lease.AnswerTokens - 1));
         }
     }
 

@@ -16,6 +16,7 @@ public interface ISessionMeter
     /// <summary>An attempt finished an answer.</summary>
     /// <param name="model">The model that answered.</param>
     /// <param name="replica">Name of the replica in the fleet.</param>
+    /// <param name="isChat">Whether the request was a chat; otherwise it was a completion.</param>
     /// <param name="perToken">Mean time per token after its first one.</param>
-    void Generated(string model, string replica, TimeSpan perToken);
+    void Generated(string model, string replica, bool isChat, TimeSpan perToken);
 }

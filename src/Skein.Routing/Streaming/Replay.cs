@@ -116,10 +116,11 @@ internal sealed class Replay
             Cut(frame, Math.Max(0, _have - before));
             return true;
         }
-        // Chunks are numbered from the client's last one: the engine may have divided the text in other places this time.
-        _shift = _have - (isNew ? before : Index);
-        if (!isNew)
-            Cut(frame, (int)frame.Count);
+        // Chunks are numbered from the client's last one: the engine may have divided the text in other places this time. Log probabilities are one for each
+        // token and have no text of their own to compare: the client has as many as it has tokens.
+        var known = !isNew ? (int)frame.Count : frame.Logprobs.Count > 0 ? Math.Clamp(_have - before, 0, (int)frame.Count) : 0;
+        _shift = _have - before - known;
+        Cut(frame, known);
         return true;
     }
 

@@ -49,6 +49,8 @@ public sealed class ConfigCommandTests : IDisposable
         Assert.Equal(("8080", "default"), (rows["http"].Value, rows["http"].Origin));
         Assert.Equal(("lan", "default"), (rows["profile"].Value, rows["profile"].Origin));
         Assert.Equal(("1GiB", "default"), (rows["maxBodyMemory"].Value, rows["maxBodyMemory"].Origin));
+        Assert.Equal(("5m", "default"), (rows["engineSilence"].Value, rows["engineSilence"].Origin));
+        Assert.Equal(("2s", "default"), (rows["engineTimeout"].Value, rows["engineTimeout"].Origin));
         Assert.Equal(("http://h:1", _file), (rows["upstreams[0].url"].Value, rows["upstreams[0].url"].Origin));
         Assert.Equal("x-team=…", rows["upstreams[0].headers"].Value);
         Assert.Equal((true, false), (rows["queueLength"].Live, rows["http"].Live));

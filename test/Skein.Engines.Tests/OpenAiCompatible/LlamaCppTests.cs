@@ -154,6 +154,23 @@ public class LlamaCppTests(LlamaServer server)
         Assert.Equal("Yes, indeed", answer.Text);
     }
 
+    /// <summary>An event about the prompt was taken for a token, and the answer had one more than it may have.</summary>
+    [Fact]
+    public async Task GenerateAsync_CompletionWithProgress_HasItsTokens()
+    {
+        await using var engine = await server.ConnectAsync();
+        var request = new GenerateRequest { Model = "tiny", Text = "Once upon a time", MaxTokens = 10, Sampling = new Sampling { Temperature = 0 } };
+        var plain = await Transcript.Of(engine, request, Cancellation);
+        request.Extra.Add(new RawMember { Name = "return_progress", Json = ByteString.CopyFromUtf8("true") });
+
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in engine.GenerateAsync(request, Cancellation))
+            frames.Add(frame);
+
+        Assert.Equal(plain.Ids, frames.SelectMany(frame => frame.TokenIds));
+        Assert.Contains(frames, frame => frame.EngineAlive);
+    }
+
     [Fact]
     public async Task GenerateAsync_LogitBias_ReachesTheServer()
     {

@@ -157,6 +157,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
         public IEnumerable<(string Replica, int Slots, int Leased, bool Draining)> Replicas() => [("replica-1", 8, 3, false), ("replica-2", 4, 0, true)];
 
+        public IEnumerable<(string Replica, double Share)> KvUsed() => [("replica-1", 0.25)];
+
         public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() => [("replica-1", 2, 3)];
     }
 }

@@ -37,9 +37,15 @@ public sealed class ApiKeyRingTests
     [InlineData("""{"keys":[{"name":"a","hash":"HASH"},{"name":"b","hash":"HASH"}]}""", "the keys 'a' and 'b' have the same secret")]
     [InlineData("""{"keys":[{"name":"a","hash":"HASH","limit":3}]}""", "is not allowed: The JSON property 'limit'")]
     [InlineData("""{"keys":[{"name":"a"}]}""", "missing required properties including: 'hash'")]
-    [InlineData("""[""", "$ is not allowed")]
+    [InlineData("""[]""", "$ is not allowed")]
     public void Parse_WrongFile_NamesTheFault(string json, string expected) =>
         Assert.Contains(expected, Assert.Throws<ArgumentException>(() => ApiKeyRing.Parse(json.Replace("HASH", Hash, StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("", "it is empty")]
+    [InlineData("{\n \"keys\": [", "line 2, byte 11")]
+    public void Parse_NoJson_SaysWhere(string json, string expected) =>
+        Assert.Equal(expected, Assert.Throws<FormatException>(() => ApiKeyRing.Parse(json)).Message);
 
     [Fact]
     public void Parse_SameName_IsRefused()

@@ -1,5 +1,7 @@
+using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.DependencyInjection;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Tests.Api;
 using Skein.Gateway.Tests.Api.OpenAi;
@@ -46,6 +48,24 @@ public sealed class AccessLogTests : IDisposable
 
         Assert.Equal(("req-1", outcome), ((string?)entry["id"], (string?)entry["outcome"]));
         Assert.Null(entry["ttft_ms"]);
+    }
+
+    /// <summary>Key guessing could not be found: its lines named an operation that was not asked for, and no client.</summary>
+    [Fact]
+    public async Task KeyRefused_LongPath_NamesItInPartAndTheClient()
+    {
+        using (var sink = new LineSink("access", () => _written, dropped => $"{dropped}", TimeProvider.System))
+        {
+            await using var gateway = await TestGateway.StartAsync(telemetry: new TelemetryOptions { AccessLog = sink });
+            var metrics = gateway.Services.GetRequiredService<GatewayMetrics>();
+            metrics.KeyRefused("req-1", key: null, "key_missing_or_wrong", "/v1/models", IPAddress.Parse("10.0.0.9"));
+            metrics.KeyRefused("req-2", "alice", "key_not_admin", "/" + new string('x', 1000), client: null);
+        }
+
+        var lines = Encoding.UTF8.GetString(_written.ToArray()).TrimEnd('\n').Split('\n').Select(line => JsonNode.Parse(line)!).ToList();
+        Assert.Equal(("/v1/models", "10.0.0.9"), ((string?)lines[0]["path"], (string?)lines[0]["client"]));
+        Assert.Null(lines[0]["operation"]);
+        Assert.Equal(("alice", 256), ((string?)lines[1]["key"], ((string?)lines[1]["path"])!.Length));
     }
 
     private async Task<string> AskAsync(string body, Action<ScriptedSession> script)

@@ -107,12 +107,15 @@ public sealed class MetricsTests
 
         times.Waited("tiny", TimeSpan.FromSeconds(0.2));
         times.Resumed("link_stall", TimeSpan.FromSeconds(1.5));
-        times.Generated("tiny", "replica-1", TimeSpan.FromMilliseconds(20));
+        times.Generated("tiny", "replica-1", isChat: true, TimeSpan.FromMilliseconds(20));
 
         var metrics = await gateway.Client.GetStringAsync("/metrics");
         Assert.Equal("0.2", Value(metrics, "skein_queue_wait_seconds_sum", "gen_ai_response_model=\"tiny\""));
         Assert.Equal("1.5", Value(metrics, "skein_failover_gap_seconds_sum", "reason=\"link_stall\""));
-        Assert.Equal("0.02", Value(metrics, "gen_ai_server_time_per_output_token_seconds_sum", "gen_ai_response_model=\"tiny\",replica=\"replica-1\""));
+        Assert.Equal("0.02", Value(metrics, "gen_ai_server_time_per_output_token_seconds_sum",
+            "gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"skein\",gen_ai_response_model=\"tiny\",replica=\"replica-1\""));
+        Assert.Equal("0.25", Value(metrics, "skein_replica_kv_used", "replica=\"replica-1\""));
+        Assert.Matches("(?m)^skein_process_start_time_seconds\\{[^}]*\\} [0-9]{10}", metrics);
     }
 
     /// <summary>What the dashboard and the alerts ask for exists.</summary>
@@ -129,7 +132,7 @@ public sealed class MetricsTests
         var times = gateway.Services.GetRequiredService<SessionMetrics>();
         times.Waited("tiny", TimeSpan.Zero);
         times.Resumed("link_stall", TimeSpan.Zero);
-        times.Generated("tiny", "replica-1", TimeSpan.Zero);
+        times.Generated("tiny", "replica-1", isChat: true, TimeSpan.Zero);
         await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
         await gateway.Outcomes.NextAsync();
         var keys = gateway.Services.GetRequiredService<Skein.Gateway.Keys.ApiKeyStore>();

@@ -82,7 +82,9 @@ public sealed class BeaconTests
 
         Assert.Same(other, (await AcquireAsync(gateway)).Replica);
         Assert.Same(other, (await AcquireAsync(gateway)).Replica);
+        Assert.Equal((0.875, null), (loaded.KvUsed, other.KvUsed));
         gateway.Admission.Report(loaded, new LoadReport { Generation = 1, Sequence = 1, Slots = 8, KvUsedPermille = 500 });
+        Assert.Equal(0.5, loaded.KvUsed);
         Assert.Same(loaded, (await AcquireAsync(gateway)).Replica);
         Assert.Same(loaded, (await AcquireAsync(gateway)).Replica);
     }

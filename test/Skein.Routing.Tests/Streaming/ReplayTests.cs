@@ -69,6 +69,30 @@ public sealed class ReplayTests
         Assert.Equal((4u, "!"), (after.FirstIndex, after.Text.ToStringUtf8()));
     }
 
+    /// <summary>A frame that is made again may hold many tokens, some of which the client has.</summary>
+    [Fact]
+    public void Take_PieceWithLogprobsAcrossTheEnd_LeavesThoseOfNewTokens()
+    {
+        var replay = new Replay(JournalOf(WithLogprobs(0, "a ", "b ")));
+
+        var across = WithLogprobs(0, "a ", "b ", "c ", "d ");
+        Assert.Null(replay.Take(across));
+        var after = WithLogprobs(4, "e ");
+        Assert.Null(replay.Take(after));
+
+        Assert.Equal((2u, 2u, "c d "), (across.FirstIndex, across.Count, across.Text.ToStringUtf8()));
+        Assert.Equal(["c ", "d "], across.Logprobs.Select(logprob => logprob.Token.ToStringUtf8()));
+        Assert.Equal((4u, 1), (after.FirstIndex, after.Logprobs.Count));
+    }
+
+    private static GenerateFrame WithLogprobs(uint first, params string[] tokens)
+    {
+        var frame = Piece(first, string.Concat(tokens));
+        frame.Count = (uint)tokens.Length;
+        frame.Logprobs.AddRange(tokens.Select(token => new TokenLogprob { Token = ByteString.CopyFromUtf8(token), Logprob = -1 }));
+        return frame;
+    }
+
     [Fact]
     public void Take_OnlyTheFinishIsMissing_LetsItThrough()
     {

@@ -24,6 +24,13 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 continue;
             }
 
+            // With return_progress: it has no token, though it counts one.
+            if (data.Member("prompt_progress") is not null)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             var ids = data.Ids("tokens") ?? [];
             var predicted = data.Whole("tokens_predicted") ?? throw Broken("an event has no tokens_predicted");
             var lost = predicted - _predicted - ids.Length;

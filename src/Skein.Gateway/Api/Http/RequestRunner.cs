@@ -33,7 +33,7 @@ internal sealed partial class RequestRunner(IGenerationSessions sessions, Reques
             measurement.End(broken.Code);
             if (broken.Code == ClientError.Internal.Code)
                 Log.Failed(logger, requestId, broken.InnerException!);
-            else
+            else if (!broken.IsLogged)
                 Log.StreamBroke(logger, requestId, broken.Code, broken.InnerException!.Message);
             throw;
         }

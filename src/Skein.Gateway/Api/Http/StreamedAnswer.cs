@@ -45,7 +45,8 @@ internal sealed class StreamedAnswer(
             var error = ApiError.From(e, http.TraceIdentifier);
             writer.Fail(error, _stream.Output);
             await _stream.FlushBeforeFailureAsync();
-            throw new StreamBrokenException(error.Code, e);
+            // The only faults here are those that the session ended with.
+            throw new StreamBrokenException(error.Code, e, isLogged: e is FaultException);
         }
     }
 
