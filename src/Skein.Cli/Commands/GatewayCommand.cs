@@ -140,7 +140,7 @@ internal static class GatewayCommand
         if (configuration.Keys is { } keys)
             gateway.Keys.Use(keys);
         foreach (var warning in WarningsOf(configuration.Keys))
-            Console.Error.WriteLine($"skein: {warning}");
+            await Console.Error.WriteLineAsync($"skein: {warning}");
         var logs = gateway.Services.GetRequiredService<ILoggerFactory>();
         var reports = new FileReports(logs.CreateLogger<FileReports>(), gateway.Configuration);
         using var followingCertificates = certificates?.Follow(TimeProvider.System, reports);

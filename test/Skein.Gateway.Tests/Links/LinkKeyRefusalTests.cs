@@ -23,7 +23,7 @@ public sealed class LinkKeyRefusalTests
         var stop = TestContext.Current.CancellationToken;
         await using var replica = ReplicaApp.Build(new ReplicaOptions { LinkKeys = () => Ours, Endpoint = new(IPAddress.Loopback, 0) }, new KeyedEngine());
         await replica.StartAsync(stop);
-        LinkKeys? keys = LinkKeys.Parse("a-key-of-other-people");
+        var keys = LinkKeys.Parse("a-key-of-other-people");
         await using var gateway = GatewayApp.Build(new GatewayOptions
         {
             Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0), Link = new LinkOptions { Keys = () => Volatile.Read(ref keys) },

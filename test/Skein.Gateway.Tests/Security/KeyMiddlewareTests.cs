@@ -217,7 +217,7 @@ public sealed class KeyMiddlewareTests : WholeGateway
         Assert.Equal("0", refused.Headers.GetValues("anthropic-ratelimit-requests-remaining").Single());
         var reset = DateTimeOffset.ParseExact(
             refused.Headers.GetValues("anthropic-ratelimit-requests-reset").Single(), "yyyy-MM-dd'T'HH:mm:ssK", CultureInfo.InvariantCulture);
-        Assert.InRange(reset - DateTimeOffset.UtcNow, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(61));
+        Assert.InRange(reset - TimeProvider.System.GetUtcNow(), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(61));
         Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
     }
 
