@@ -111,7 +111,8 @@ internal sealed class GroupFleet : IFleetSource
         return
         [
             .. live.Where(replica => replica.Problem.Length > 0).Select(replica => new FleetTrouble(
-                _known[replica.Id].Metadata is { Models.Count: > 0 } metadata ? [.. metadata.Models] : null, $"a replica serves nothing: {replica.Problem}", isFinal)),
+                _known[replica.Id].Metadata is { Models.Count: > 0 } metadata ? [.. metadata.Models] : null,
+                $"a replica serves nothing: {replica.Problem}", isFinal)),
         ];
     }
 
