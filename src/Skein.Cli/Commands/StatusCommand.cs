@@ -24,7 +24,7 @@ internal static class StatusCommand
         List<MemberRow> alive = [.. replicas.Where(replica => replica.State == "alive")];
         var busy = alive.Sum(replica => (long)replica.InFlight);
         var slots = alive.Sum(replica => (long)replica.Slots);
-        var ready = alive.Count(replica => !replica.Draining);
+        var ready = alive.Count(replica => !replica.Draining && replica.Health != "refusing");
         var waiting = members.Sum(member => (long)member.Queued);
         return string.Create(
             CultureInfo.InvariantCulture, $"{ready}/{replicas.Count} replicas ready · {busy}/{slots} slots busy · {waiting} waiting");

@@ -119,7 +119,7 @@ internal sealed class GroupDirectory(
             InFlight = (uint)inFlight,
             Queued = (uint)queued,
             Draining = metadata.Draining,
-            Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
+            Health = replica?.Description.Problem.Length > 0 ? "refusing" : health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
             Kind = replica?.Description.Kind ?? "",
             Tier = replica?.Description.Tier ?? "",
             Reason = member.IsSelf && configuration?.Problem is { } problem ? $"configuration refused: {problem}" : ReasonOf(replica?.Description),

@@ -38,6 +38,7 @@ public sealed class LinkKeyRefusalTests
         await UntilAsync(() => directory.Members.Any(member => member.Reason.Length > 0));
         Assert.Equal(
             "it refuses the link key of this gateway; allowed: a key of its --link-key-file", directory.Members.Single(member => member.Name == "r").Reason);
+        Assert.Equal("refusing", directory.Members.Single(member => member.Name == "r").Health);
         using var ready = await http.GetAsync(new Uri("/readyz", UriKind.Relative), stop);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
         Assert.Contains("0 of 1 replicas are ready; 1 refuse the link key of this gateway", await ready.Content.ReadAsStringAsync(stop), StringComparison.Ordinal);
