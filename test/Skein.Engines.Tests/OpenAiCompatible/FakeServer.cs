@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.OpenAiCompatible;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -40,8 +41,9 @@ internal sealed class FakeServer : HttpMessageHandler
     public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test/v1"), Slots = 8, IsBitExact = true };
+        // The time stands still: on a busy machine, a proof would else be late, and the tier another one.
         var engine = await OpenAiEngineFactory.ConnectAsync(
-            change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
+            change?.Invoke(options) ?? options, new FakeTimeProvider(TimeProvider.System.GetUtcNow()), () => this, TestContext.Current.CancellationToken);
         _asked.Clear();
         return engine;
     }
