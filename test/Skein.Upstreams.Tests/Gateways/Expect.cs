@@ -3,6 +3,8 @@ namespace Skein.Upstreams.Tests.Gateways;
 /// <summary>Assertions that show the whole answer when they fail.</summary>
 internal static class Expect
 {
+    private static readonly TimeSpan BusyMachine = TimeSpan.FromSeconds(5);
+
     /// <summary>The answer has this text and one finish reason, and ends properly.</summary>
     public static void Answer(Reply reply, string text, string finish = "stop")
     {
@@ -35,8 +37,9 @@ internal static class Expect
         That(reply, !reply.Body.Contains("127.0.0.1", StringComparison.Ordinal)
             && !reply.Body.Contains("http://", StringComparison.Ordinal), "no address is shown");
 
+    /// <summary>What is excluded are the waits of 30 s and more that faults led to. A busy machine may add some seconds of its own.</summary>
     public static void Within(Reply reply, double seconds) =>
-        That(reply, reply.Duration < TimeSpan.FromSeconds(seconds), $"it took less than {seconds} s");
+        That(reply, reply.Duration < TimeSpan.FromSeconds(seconds) + BusyMachine, $"it took less than {seconds} s, and {BusyMachine.TotalSeconds} s for a busy machine");
 
     public static void That(Reply reply, bool condition, string expectation)
     {
