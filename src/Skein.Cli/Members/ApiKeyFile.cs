@@ -7,8 +7,6 @@ internal sealed class ApiKeyFile(string path, string origin)
 {
     private const string Content = "API keys";
 
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
-
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
     private DateTime _writtenAt;
 
@@ -34,22 +32,12 @@ internal sealed class ApiKeyFile(string path, string origin)
     public void Write(ApiKeyRing keys) => PrivateFile.Write(path, [keys.ToJson()]);
 
     /// <summary>Checks the file every second and gives changed keys to the gateway. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(IApiKeys keys, TimeProvider time, FileReports reports) => time.CreateTimer(
-        _ =>
+    public IDisposable Follow(IApiKeys keys, TimeProvider time, FileReports reports) => WatchedFile.Follow(
+        Content, time, reports, () =>
         {
-            try
-            {
-                if (WatchedFile.WrittenAt(path) == _writtenAt)
-                    return;
-                keys.Use(Read());
-                reports.Applied(Content);
-            }
-            catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
-            {
-                reports.Refused(Content, error.Message);
-            }
-        },
-        null,
-        Period,
-        Period);
+            if (WatchedFile.WrittenAt(path) == _writtenAt)
+                return false;
+            keys.Use(Read());
+            return true;
+        });
 }

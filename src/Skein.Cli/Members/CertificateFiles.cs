@@ -10,8 +10,6 @@ internal sealed class CertificateFiles
 {
     private const string Content = "TLS certificates";
 
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
-
     private static readonly Setting<string?> CertificatePath = Setting.Text(
         "tls-cert", "file", "PEM file with the certificate of this member and its intermediates; reloaded when it changes").Live();
 
@@ -79,29 +77,19 @@ internal sealed class CertificateFiles
     }
 
     /// <summary>Checks the files every second. Files that are wrong are reported once; the old certificate stays in use.</summary>
-    public IDisposable Follow(TimeProvider time, FileReports reports) => time.CreateTimer(
-        _ =>
+    public IDisposable Follow(TimeProvider time, FileReports reports) => WatchedFile.Follow(
+        Content, time, reports, () =>
         {
-            try
+            lock (_gate)
             {
-                lock (_gate)
-                {
-                    var writtenAt = WrittenAt();
-                    if (writtenAt.AsSpan().SequenceEqual(_writtenAt))
-                        return;
-                    _writtenAt = writtenAt;
-                    _current = Read();
-                }
-                reports.Applied(Content);
+                var writtenAt = WrittenAt();
+                if (writtenAt.AsSpan().SequenceEqual(_writtenAt))
+                    return false;
+                _writtenAt = writtenAt;
+                _current = Read();
+                return true;
             }
-            catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
-            {
-                reports.Refused(Content, error.Message);
-            }
-        },
-        null,
-        Period,
-        Period);
+        });
 
     private TlsIdentity Read()
     {

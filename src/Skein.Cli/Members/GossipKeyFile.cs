@@ -6,8 +6,6 @@ internal sealed class GossipKeyFile(string path, string origin = "--gossip-key-f
 {
     private const string Content = "gossip keys";
 
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
-
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
     private DateTime _writtenAt;
 
@@ -30,22 +28,12 @@ internal sealed class GossipKeyFile(string path, string origin = "--gossip-key-f
     public void Write(IEnumerable<string> lines) => PrivateFile.Write(path, lines);
 
     /// <summary>Checks the file every second and gives changed keys to the member. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(IMembership membership, TimeProvider time, FileReports reports) => time.CreateTimer(
-        _ =>
+    public IDisposable Follow(IMembership membership, TimeProvider time, FileReports reports) => WatchedFile.Follow(
+        Content, time, reports, () =>
         {
-            try
-            {
-                if (WatchedFile.WrittenAt(path) == _writtenAt)
-                    return;
-                membership.UseKeys(Read());
-                reports.Applied(Content);
-            }
-            catch (Exception error) when (error is UsageException or ArgumentException or IOException or UnauthorizedAccessException)
-            {
-                reports.Refused(Content, error.Message);
-            }
-        },
-        null,
-        Period,
-        Period);
+            if (WatchedFile.WrittenAt(path) == _writtenAt)
+                return false;
+            membership.UseKeys(Read());
+            return true;
+        });
 }

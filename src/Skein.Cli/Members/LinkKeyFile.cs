@@ -10,8 +10,6 @@ internal sealed class LinkKeyFile
 {
     private const string Content = "link keys";
 
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
-
     private static readonly Setting<string?> KeyPath = Setting.Text(
         "link-key-file", "file",
         "Keys that gateways show to replicas and to each other, one per line, the sent one first; reloaded when it changes; "
@@ -61,27 +59,17 @@ internal sealed class LinkKeyFile
     }
 
     /// <summary>Checks the file every second. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(TimeProvider time, FileReports reports) => time.CreateTimer(
-        _ =>
+    public IDisposable Follow(TimeProvider time, FileReports reports) => WatchedFile.Follow(
+        Content, time, reports, () =>
         {
-            try
+            lock (_gate)
             {
-                lock (_gate)
-                {
-                    if (_path is null || WatchedFile.WrittenAt(_path) == _writtenAt)
-                        return;
-                    _current = Read(_path);
-                }
-                reports.Applied(Content);
+                if (_path is null || WatchedFile.WrittenAt(_path) == _writtenAt)
+                    return false;
+                _current = Read(_path);
+                return true;
             }
-            catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
-            {
-                reports.Refused(Content, error.Message);
-            }
-        },
-        null,
-        Period,
-        Period);
+        });
 
     private static LinkKeys Parse(string text, string origin)
     {
