@@ -32,6 +32,11 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         "max_tokens", "max_completion_tokens", "logit_bias",
     };
 
+    /// <summary>
+    /// Members with which the calls for ids answer as the chat call does. Without a generation prompt, only the chat call's parser knows what is reasoning.
+    /// </summary>
+    private static readonly HashSet<string> MembersOfIdCalls = [.. NeutralMembers.Except(["add_generation_prompt"]), "grammar"];
+
     /// <summary>Members that restrict the answer to a grammar, whose state is lost with the engine.</summary>
     private static readonly HashSet<string> GrammarMembers = new(StringComparer.Ordinal)
     {
@@ -77,10 +82,10 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
 
     /// <summary>
     /// Whether only the chat call is known to obey a member as the client expects: its parser and its options differ from those of the calls for ids, which may
-    /// ignore it without a word. With such a member the tier is text in any case. A grammar is the same in both.
+    /// ignore it without a word. With such a member the tier is text in any case.
     /// </summary>
     private static bool IsForChatCall(RawMember member) =>
-        (!NeutralMembers.Contains(member.Name) || member.Name == "add_generation_prompt") && member.Name != "grammar" && !IsAbsent(member);
+        !MembersOfIdCalls.Contains(member.Name) && !IsAbsent(member);
 
     /// <summary>The calls to use, and the tier.</summary>
     /// <exception cref="FaultException">The chat cannot be read.</exception>

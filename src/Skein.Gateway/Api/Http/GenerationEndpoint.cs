@@ -22,9 +22,9 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             {
                 await RelayAsync(http, request, body, measurement);
             }
-            catch (FaultException refusal) when (refusal is { Param: { } member, Engine: null } && api.ClientMember(member) != member)
+            catch (FaultException refusal) when (refusal is { Param: { } member, Engine: null } && api.ClientMember(member) is var name && name != member)
             {
-                throw refusal.ForMember(api.ClientMember(member));
+                throw refusal.ForMember(name);
             }
         });
 
