@@ -10,8 +10,6 @@ public sealed class ChatTests(ClientTable table, SdkGateway shared) : IClassFixt
 {
     private const string Newest = "7.55.0";
 
-    private static readonly NpmPackage LangChain = new("@langchain/openai", "1.6.0", "@langchain/core");
-
     public static TheoryData<string> Versions => [Newest, "6.49.0", "5.23.2", "4.104.0"];
 
     [Theory]
@@ -61,7 +59,7 @@ public sealed class ChatTests(ClientTable table, SdkGateway shared) : IClassFixt
     [MemberData(nameof(Versions))]
     public Task OpenAi_ServerDiesInMidAnswer_GetsTheWholeAnswer(string version) => RunAsync(version, "failover", async client =>
     {
-        var answer = await DieAsync(client, "openai-chat.mjs", engines: 2, "failover");
+        var answer = await DieAsync(client, engines: 2, "failover");
 
         Assert.Equal(SdkScript.Story, answer["text"]!.GetValue<string>());
         Assert.Equal("stop", answer["finish"]!.GetValue<string>());
@@ -71,41 +69,14 @@ public sealed class ChatTests(ClientTable table, SdkGateway shared) : IClassFixt
     [MemberData(nameof(Versions))]
     public Task OpenAi_LastServerDiesInMidAnswer_Throws(string version) => RunAsync(version, "broken", async client =>
     {
-        var answer = await DieAsync(client, "openai-chat.mjs", engines: 1, "broken");
+        var answer = await DieAsync(client, engines: 1, "broken");
 
         Assert.StartsWith("Once upon", answer["text"]!.GetValue<string>(), StringComparison.Ordinal);
         Assert.NotNull(answer["error"]);
     });
 
-    [Theory]
-    [InlineData("plain", """{"text":"STORY"}""")]
-    [InlineData("stream", """{"text":"STORY"}""")]
-    [InlineData("tools", """{"input":{"a":1,"b":2}}""")]
-    public Task LangChain_GetsWhatTheModelSaid(string situation, string expected)
-    {
-        Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
-        return table.RunAsync(LangChain, "chat", situation, async () => Assert.Equal(
-            expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),
-            (await LangChain.RunScriptAsync("langchain.mjs", shared.Http, situation)).Trim()));
-    }
-
-    [Fact]
-    public Task LangChain_ServerDiesInMidAnswer_GetsTheWholeAnswer()
-    {
-        Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
-        return table.RunAsync(LangChain, "chat", "failover", async () => Assert.Equal(
-            SdkScript.Story, (await DieAsync(LangChain, "langchain.mjs", engines: 2, "failover"))["text"]!.GetValue<string>()));
-    }
-
-    private static async Task<JsonNode> DieAsync(NpmPackage client, string script, int engines, string situation)
-    {
-        var trap = DeathTrap.At(SdkScript.PieceOfDeath);
-        await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines, trap);
-        var running = client.RunScriptAsync(script, setting.Http, situation);
-        await setting.WhenStreamingAsync(); // a server that dies may take with it what nobody has read yet
-        await trap.EndCaughtAsync();
-        return JsonNode.Parse(await running)!;
-    }
+    private static async Task<JsonNode> DieAsync(NpmPackage client, int engines, string situation) => JsonNode.Parse(
+        await GatewayWithEngines.WhileServerDiesAsync(engines, http => client.RunScriptAsync("openai-chat.mjs", http, situation)))!;
 
     private Task CheckAsync(string version, string situation, string expected) => RunAsync(version, situation, async client => Assert.Equal(
         expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),

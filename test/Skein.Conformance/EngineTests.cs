@@ -50,7 +50,7 @@ public sealed class EngineTests(ClientTable table)
 
     private async Task CheckAsync(string engine, string http, params string[] situations)
     {
-        var model = engine == "llama.cpp" ? "tiny" : await GatewayWithReplica.ModelAsync(http);
+        var model = await GatewayWithReplica.ModelAsync(http);
         var output = await OpenAi.RunScriptAsync("openai-engine.mjs", [http, model, .. situations]);
         var results = JsonSerializer.Deserialize<Dictionary<string, string>>(output)!;
         Assert.Equal(situations, results.Keys);

@@ -13,12 +13,6 @@ public sealed class FrameworkTests(ClientTable table, SdkGateway shared) : IClas
 
     private static readonly NpmPackage Agents = new("@openai/agents", "0.20.0", "zod@4.6.7");
 
-    private static readonly NpmPackage LlamaIndex = new("@llamaindex/openai", "0.4.23", "llamaindex@0.12.1");
-
-    private static readonly NpmPackage Continue = new("@continuedev/openai-adapters", "1.37.0");
-
-    private static readonly NpmPackage Instructor = new("@instructor-ai/instructor", "1.7.0", "openai@4.104.0", "zod@3.25.76");
-
     [Theory]
     [InlineData("anthropic")]
     [InlineData("openai")]
@@ -57,13 +51,9 @@ public sealed class FrameworkTests(ClientTable table, SdkGateway shared) : IClas
         Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
         return table.RunAsync(AiSdk, ApiOf(provider), "failover", async () =>
         {
-            var trap = DeathTrap.At(SdkScript.PieceOfDeath);
-            await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines: 2, trap);
+            var output = await GatewayWithEngines.WhileServerDiesAsync(engines: 2, http => AiSdk.RunScriptAsync("ai-sdk.mjs", http, "failover", provider));
 
-            var running = AiSdk.RunScriptAsync("ai-sdk.mjs", setting.Http, "failover", provider);
-            await trap.EndCaughtAsync();
-
-            Assert.Equal(SdkScript.Story, JsonNode.Parse(await running)!["text"]!.GetValue<string>());
+            Assert.Equal(SdkScript.Story, JsonNode.Parse(output)!["text"]!.GetValue<string>());
         });
     }
 
@@ -76,56 +66,6 @@ public sealed class FrameworkTests(ClientTable table, SdkGateway shared) : IClas
 
         Assert.Equal("""{"text":"It is 3."}""", output.Trim());
     });
-
-    [Theory]
-    [InlineData("plain", """{"text":"STORY"}""")]
-    [InlineData("stream", """{"text":"STORY"}""")]
-    [InlineData("tools", """{"input":{"a":1,"b":2}}""")]
-    [InlineData("embeddings", """{"vector":[3,0.5]}""")]
-    public Task LlamaIndex_GetsWhatTheModelSaid(string situation, string expected) => CheckAsync(LlamaIndex, "llamaindex.mjs", situation, expected);
-
-    [Fact]
-    public Task LlamaIndex_ServerDiesInMidAnswer_GetsTheWholeAnswer() => DieAsync(LlamaIndex, "llamaindex.mjs");
-
-    [Theory]
-    [InlineData("plain", """{"text":"STORY"}""")]
-    [InlineData("stream", """{"text":"STORY"}""")]
-    [InlineData("tools", """{"input":{"a":1,"b":2}}""")]
-    [InlineData("embeddings", """{"vector":[3,0.5]}""")]
-    public Task Continue_GetsWhatTheModelSaid(string situation, string expected) => CheckAsync(Continue, "continue.mjs", situation, expected);
-
-    [Fact]
-    public Task Continue_ServerDiesInMidAnswer_GetsTheWholeAnswer() => DieAsync(Continue, "continue.mjs");
-
-    [Theory]
-    [InlineData("tools", "TOOLS")]
-    [InlineData("schema", "JSON_SCHEMA")]
-    [InlineData("stream", "TOOLS")]
-    public Task Instructor_GetsAnAnswerInTheFormOfASchema(string situation, string mode) =>
-        CheckAsync(Instructor, "instructor.mjs", situation, """{"a":1,"b":2}""", mode);
-
-    private Task CheckAsync(NpmPackage client, string script, string situation, string expected, params string[] arguments)
-    {
-        Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
-        return table.RunAsync(client, "chat", situation, async () => Assert.Equal(
-            expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),
-            (await client.RunScriptAsync(script, [shared.Http, situation, .. arguments])).Trim()));
-    }
-
-    private Task DieAsync(NpmPackage client, string script)
-    {
-        Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
-        return table.RunAsync(client, "chat", "failover", async () =>
-        {
-            var trap = DeathTrap.At(SdkScript.PieceOfDeath);
-            await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines: 2, trap);
-
-            var running = client.RunScriptAsync(script, setting.Http, "failover");
-            await trap.EndCaughtAsync();
-
-            Assert.Equal(SdkScript.Story, JsonNode.Parse(await running)!["text"]!.GetValue<string>());
-        });
-    }
 
     private static string ApiOf(string provider) => provider switch
     {

@@ -85,15 +85,9 @@ public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFix
     [MemberData(nameof(ChatClientNames))]
     public Task ExtensionsAi_ServerDiesInMidAnswer_GetsTheWholeAnswer(string name) => RunAsync(name, "failover", async () =>
     {
-        var trap = DeathTrap.At(SdkScript.PieceOfDeath);
-        await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines: 2, trap);
-        using var chat = ChatClients[name].Connect(setting.Http);
+        var text = await GatewayWithEngines.WhileServerDiesAsync(engines: 2, http => ReadAsync(name, http));
 
-        var reading = ReadAsync(chat);
-        await setting.WhenStreamingAsync();
-        await trap.EndCaughtAsync();
-
-        Assert.Equal(SdkScript.Story, await reading);
+        Assert.Equal(SdkScript.Story, text);
     });
 
     /// <summary>The last server dies: no client may take the beginning for the whole answer.</summary>
@@ -101,18 +95,17 @@ public sealed class NuGetTests(ClientTable table, SdkGateway shared) : IClassFix
     [MemberData(nameof(ChatClientNames))]
     public Task ExtensionsAi_LastServerDiesInMidAnswer_Throws(string name) => RunAsync(name, "broken", async () =>
     {
-        var trap = DeathTrap.At(SdkScript.PieceOfDeath);
-        await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines: 1, trap);
-        using var chat = ChatClients[name].Connect(setting.Http);
+        var error = await GatewayWithEngines.WhileServerDiesAsync(engines: 1, http => Assert.ThrowsAnyAsync<Exception>(() => ReadAsync(name, http)));
 
-        var reading = ReadAsync(chat);
-        await setting.WhenStreamingAsync();
-        await trap.EndCaughtAsync();
-
-        var error = await Assert.ThrowsAnyAsync<Exception>(() => reading);
         if (name == Own)
             Assert.IsType<Client.AnswerTruncatedException>(error);
     });
+
+    private static async Task<string> ReadAsync(string name, string http)
+    {
+        using var chat = ChatClients[name].Connect(http);
+        return await ReadAsync(chat);
+    }
 
     private static async Task<string> ReadAsync(IChatClient chat)
     {

@@ -69,17 +69,8 @@ public sealed class SdkTests(ClientTable table, SdkGateway shared) : IClassFixtu
         });
 
     private Task DieAsync((NpmPackage Package, string Script, string Api) client, int engines, string situation, Action<JsonNode> check) =>
-        table.RunAsync(client.Package, client.Api, situation, async () =>
-        {
-            var trap = DeathTrap.At(SdkScript.PieceOfDeath);
-            await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines, trap);
-
-            var running = client.Package.RunScriptAsync(client.Script, setting.Http, situation);
-            await setting.WhenStreamingAsync(); // a server that dies may take with it what nobody has read yet
-            await trap.EndCaughtAsync();
-
-            check(JsonNode.Parse(await running)!);
-        });
+        table.RunAsync(client.Package, client.Api, situation, async () => check(JsonNode.Parse(
+            await GatewayWithEngines.WhileServerDiesAsync(engines, http => client.Package.RunScriptAsync(client.Script, http, situation)))!));
 }
 
 /// <summary>The gateway of the tests in which nothing breaks.</summary>

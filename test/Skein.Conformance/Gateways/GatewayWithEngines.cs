@@ -42,8 +42,21 @@ internal sealed class GatewayWithEngines : IAsyncDisposable
         }
     }
 
+    /// <summary>Runs a client while the server that answers it dies in the middle of <see cref="SdkScript.Story"/>.</summary>
+    /// <param name="engines">1: no other server is left.</param>
+    /// <param name="runAsync">Given the gateway's address.</param>
+    public static async Task<T> WhileServerDiesAsync<T>(int engines, Func<string, Task<T>> runAsync)
+    {
+        var trap = DeathTrap.At(SdkScript.PieceOfDeath);
+        await using var setting = await StartAsync(SdkScript.Answer, engines, trap);
+        var running = runAsync(setting.Http);
+        await setting.WhenStreamingAsync(); // a server that dies may take with it what nobody has read yet
+        await trap.EndCaughtAsync();
+        return await running;
+    }
+
     /// <summary>Waits until the gateway has sent the first token of an answer on.</summary>
-    public Task WhenStreamingAsync() => Until.FoundAsync(
+    private Task<string> WhenStreamingAsync() => Until.FoundAsync(
         async () => (await Gateway.Client.GetStringAsync("/metrics")).Split('\n').FirstOrDefault(line =>
             line.StartsWith("gen_ai_server_time_to_first_token_seconds_count", StringComparison.Ordinal)),
         "a first token in the metrics");
