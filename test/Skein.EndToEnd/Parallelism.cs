@@ -2,7 +2,7 @@ using Xunit.Sdk;
 using Xunit.v3;
 
 // Each collection runs a cluster of processes, which wait for each other half of the time.
-[assembly: Parallelization(MaxThreads = 4)]
+[assembly: Parallelization(MaxThreads = 3)]
 [assembly: TestCollectionOrderer(typeof(Skein.EndToEnd.LongestFirstOrderer))]
 
 namespace Skein.EndToEnd;

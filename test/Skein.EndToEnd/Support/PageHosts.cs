@@ -127,14 +127,14 @@ internal sealed class PageHosts : IAsyncDisposable
             host=$1; shift
             exec nsenter --net="/proc/$(cat "$ROOT/$host/llama-server.pid")/ns/net" env SELF="$host" "${@//"$ROOT/$SELF/"/"$ROOT/$host/"}"
             """);
-        // As Type=notify: it returns when the member serves.
+        // As Type=notify: it returns when the member serves. As systemd, it has patience: on a busy machine a start takes half a minute.
         Write("systemctl", $$"""
             unit=${!#}; pid="$ROOT/$SELF/$unit.pid"; log="$ROOT/$SELF/$unit.log"
             if [ -e "$pid" ]; then kill "$(cat "$pid")"; tail -s 0.05 --pid="$(cat "$pid")" -f /dev/null; fi
             command=$(sed -n 's/^ExecStart=.*\/skein /skein /p' "{{units}}/$unit.service")
             setsid ${command//\/etc\/skein/$ROOT/$SELF/etc/skein} > "$log" 2>&1 < /dev/null &
             echo $! > "$pid"
-            timeout 20 tail -s 0.05 --pid=$! -n +1 -f "$log" | grep -q -m 1 ' is up: '
+            timeout 100 tail -s 0.05 --pid=$! -n +1 -f "$log" | grep -q -m 1 ' is up: '
             """);
     }
 
