@@ -134,7 +134,7 @@ internal sealed class PageHosts : IAsyncDisposable
             command=$(sed -n 's/^ExecStart=.*\/skein /skein /p' "{{units}}/$unit.service")
             setsid ${command//\/etc\/skein/$ROOT/$SELF/etc/skein} > "$log" 2>&1 < /dev/null &
             echo $! > "$pid"
-            timeout 100 tail -s 0.05 --pid=$! -n +1 -f "$log" | grep -q -m 1 ' is up: '
+            timeout 60 tail -s 0.05 --pid=$! -n +1 -f "$log" | grep -q -m 1 ' is up: '
             """);
     }
 
