@@ -1,4 +1,5 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
@@ -112,12 +113,12 @@ internal sealed class TokenAnswer
         _split.Take(frame);
     }
 
-    // The token that ends an answer counts. What was cached for a resumed answer is not what was cached for the client's prompt.
+    // The token that ends an answer counts.
     private Usage Counted()
     {
         var usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)(_count + (IsStopped ? 0 : _endTokens)) };
-        if (_call.Answer.Count == 0 && _cached is >= 0 and { } cached)
-            usage.CachedPromptTokens = (uint)cached;
+        if (_cached is >= 0 and { } cached)
+            usage.CachedPromptTokens = (uint)(_call.Answer.Count == 0 ? cached : TextUsage.CachedOfPrompt(cached, _call.Prompt.Count));
 
         usage.Raw = ByteString.CopyFrom((_usage?.Members is { IsEmpty: false } members ? members : _usageMembers).Span);
         return usage;

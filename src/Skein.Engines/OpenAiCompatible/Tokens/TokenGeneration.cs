@@ -16,6 +16,19 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
     /// <summary>The ids that the server's chat call tells; null: it tells none.</summary>
     public IChatTokens? ChatTokens => dialect.ChatTokens;
 
+    /// <summary>Tokens of the client's prompt; null: the server does not say.</summary>
+    public async ValueTask<int?> PromptTokensAsync(GenerateRequest request, ModelDescription model, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await PromptAsync(request, model, cancellationToken)).Length;
+        }
+        catch (FaultException refusal) when (refusal.Fault is Fault.InvalidRequest or Fault.Unsupported || EngineErrors.IsMissingCall(refusal))
+        {
+            return null;
+        }
+    }
+
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -28,7 +41,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = await dialect.TextOfAsync(call, cancellationToken);
         var form = FormFor(request);
-        var split = request.Chat is null ? null : await SplitAsync(call, form, cancellationToken);
+        var split = request.Chat is null || dialect.LeavesReasoning(request) ? null : await SplitAsync(call, form, cancellationToken);
         var usage = request.Chat is null ? null : dialect.UsageOf(reasoning.Form, split is { IsDivided: true });
         var answer = new TokenAnswer(call, echo, text, split, usage);
         RefuseCalls(answer, form);
