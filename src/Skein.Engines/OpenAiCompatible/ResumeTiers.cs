@@ -33,6 +33,8 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         "chat_template_kwargs", "chat_template", "documents", "reasoning_effort", "add_generation_prompt", "include_reasoning",
         // A limit that is none, and a bias that is the same for every token.
         "max_tokens", "max_completion_tokens", "logit_bias",
+        // How the answer is divided, where a server's calls for ids take it.
+        "reasoning_format",
         // A 0 as the client wrote it: some servers tell none then, others those of the chosen tokens.
         "logprobs", "top_logprobs",
     };

@@ -33,7 +33,10 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
         try
         {
             while (await Task.WhenAny(call, Task.Delay(SignInterval, http.Time, stop.Token)) != call)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
                 yield return AnswerFrames.Alive();
+            }
 
             foreach (var frame in FramesOf(await call, request, isChat))
                 yield return frame;
