@@ -309,7 +309,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return $"a usage of {usage.PromptTokens} and {usage.CompletionTokens} tokens";
         if (frame.TokenIds.Count != 0 && frame.TokenIds.Count != frame.Count)
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
-        if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
+        if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count && frame is not { Finish: not null, Count: 0, Logprobs.Count: 1 })
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
         if (!IsObject(frame.RawDelta) || !IsObject(frame.RawChoice) || !IsObject(frame.RawChunk) || !IsObject(frame.RawLogprobs)
             || !IsObject(frame.Finish?.Usage?.Raw))

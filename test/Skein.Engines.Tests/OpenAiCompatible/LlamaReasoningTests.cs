@@ -82,6 +82,43 @@ public class LlamaReasoningTests(ITestOutputHelper output)
         }
     }
 
+    /// <summary>The chat call streams no log probabilities of marks; an answer may begin there, where its server is not tried yet, and go on by ids.</summary>
+    [Fact]
+    public async Task GenerateAsync_StreamedLogprobs_AreThoseThatTheChatCallStreams()
+    {
+        var file = LlamaProgram.FindModel("thinking.gguf");
+        Assert.SkipWhen(file is null, LlamaProgram.MissingModel);
+        await using var server = new LlamaServer(file);
+        await using var engine = await server.ConnectAsync();
+        await using var chatCall = await server.ConnectAsync(options => options with { UsesChatCall = true });
+        var marks = await MarksAsync(server);
+        // Of marks again and again that parser holds another one back.
+        for (var i = 0; i < 3; i++)
+        {
+            var request = Chat($"Tell {i}", Biases[i], marks);
+            request.Logprobs = 2;
+
+            var streamed = await EntriesAsync(engine, request);
+            var direct = await EntriesAsync(chatCall, request);
+            request.Whole = true;
+
+            output.WriteLine($"{i}: {direct.Count} entries");
+            Assert.Equal(direct, streamed);
+            Assert.Equal(await EntriesAsync(chatCall, request), await EntriesAsync(engine, request));
+        }
+    }
+
+    private static async Task<List<string>> EntriesAsync(IInferenceEngine engine, GenerateRequest request)
+    {
+        var entries = new List<string>();
+        await foreach (var frame in engine.GenerateAsync(request, Cancellation))
+        {
+            entries.AddRange(frame.Logprobs.Select(entry => entry.Raw.ToStringUtf8()));
+        }
+
+        return entries;
+    }
+
     /// <summary>A template that is told to close the reasoning at once.</summary>
     [Fact]
     public async Task GenerateAsync_ThinkingSwitchedOff_IsContentAndGoesOnExactly()

@@ -51,6 +51,8 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
         return marks is null ? null : await marks.WithIdsAsync(text => TokenizeAsync(text, addSpecial: false, cancellationToken));
     }
 
+    public bool StreamsShownLogprobsOnly => true;
+
     public bool LeavesReasoning(GenerateRequest request) => request.Extra.Any(IsUndivided);
 
     /// <summary>Whether the member asks for answers that are not divided into reasoning and content.</summary>

@@ -42,13 +42,14 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
 
             // tokens_predicted counts the token that ends the answer. If that was not received, it is the last of the lost ones.
             lost -= isEnd && withheld is null && lost > 0 ? 1 : 0;
+            var ofEnd = isEnd && withheld is { } end ? end.Logprobs : [];
             withheld = null;
             foreach (var id in lost > 0 ? await RecoverAsync(lost, ids, data.Text("content") ?? "", cancellationToken) : [])
                 yield return Known(new TokenStep([id], vocabulary.Of(id), []));
 
             if (isLast)
             {
-                yield return new TokenStep([], default, [], isEnd ? FinishReason.Stop : FinishReason.Length)
+                yield return new TokenStep([], default, ofEnd, isEnd ? FinishReason.Stop : FinishReason.Length)
                 {
                     HasEndToken = isEnd,
                     CachedTokens = data.Member("timings")?.Whole("cache_n"),

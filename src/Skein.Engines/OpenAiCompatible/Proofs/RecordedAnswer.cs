@@ -48,6 +48,9 @@ internal sealed class RecordedAnswer
     /// <summary>Log probabilities, one entry a token.</summary>
     public IReadOnlyList<TokenLogprob> Logprobs => _logprobs;
 
+    /// <summary>Log probabilities until a token at which it can be cut. Servers have none for tokens that show nothing.</summary>
+    public int LogprobsUntil(uint index) => _places.FirstOrDefault(place => place.Index == index).Logprobs;
+
     /// <summary>Whether the model ended it.</summary>
     public bool HasEnded => Reason == FinishReason.Stop;
 
@@ -105,7 +108,7 @@ internal sealed class RecordedAnswer
         Usage = frame.Finish?.Usage ?? Usage;
         _index = (int)(frame.FirstIndex + frame.Count);
         if (frame.Count > 0)
-            _places.Add(new CutPlace(_index, _said.WrittenCount, _text.WrittenCount, _rawDeltas.WrittenCount));
+            _places.Add(new CutPlace(_index, _said.WrittenCount, _text.WrittenCount, _rawDeltas.WrittenCount, _logprobs.Count));
     }
 
     private void AddDelta(ReadOnlySpan<byte> delta)
@@ -126,5 +129,6 @@ internal sealed class RecordedAnswer
     /// <param name="Said">Bytes of <see cref="RecordedAnswer.Said"/>.</param>
     /// <param name="Text">Bytes of the content.</param>
     /// <param name="RawDeltas">Bytes of the structured deltas.</param>
-    private readonly record struct CutPlace(int Index, int Said, int Text, int RawDeltas);
+    /// <param name="Logprobs">Log probabilities.</param>
+    private readonly record struct CutPlace(int Index, int Said, int Text, int RawDeltas, int Logprobs);
 }

@@ -15,9 +15,6 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
     /// <summary>The gateway bounds the time without a sign of life. Whether the server runs is asked meanwhile.</summary>
     internal static readonly TimeSpan SignInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>A frame stays well below the bound of a message between replica and gateway.</summary>
-    private const int MostLogprobsOfFrame = 128;
-
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -49,7 +46,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
         }
     }
 
-    private IEnumerable<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat)
+    private List<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat)
     {
         if (data.Elements("choices").FirstOrDefault() is not { ValueKind: JsonValueKind.Object } choice)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no choice");
@@ -66,20 +63,12 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
         if (!delta.End.IsEnd)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no finish_reason");
 
-        var frames = Parts(delta).Select(answer.Add).OfType<GenerateFrame>().ToList();
-        frames.Add(answer.Finish());
+        // In one frame: made again, it is cut behind what the client has.
+        List<GenerateFrame> frames = answer.Add(delta) is { } only ? [only, answer.Finish()] : [answer.Finish()];
         // The form of completions tells the tokens of the prompt, too. Those of chats are one entry a token of the answer.
         if (delta.Logprobs.Count == 0 && choice.Member("logprobs") is { ValueKind: JsonValueKind.Object } logprobs)
             frames[0].RawLogprobs = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(logprobs));
 
         return frames;
-    }
-
-    // All of the answer, and then the log probabilities that its frame has no room for.
-    private static IEnumerable<TextDelta> Parts(TextDelta delta)
-    {
-        yield return delta with { Logprobs = [.. delta.Logprobs.Take(MostLogprobsOfFrame)] };
-        foreach (var more in delta.Logprobs.Skip(MostLogprobsOfFrame).Chunk(MostLogprobsOfFrame))
-            yield return new TextDelta("", null, null, default, more, default, "");
     }
 }

@@ -30,6 +30,12 @@ internal interface ITokenDialect
     /// </summary>
     ValueTask<ToolCallMarks?> ToolCallMarksAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ToolCallMarks?>(null);
 
+    /// <summary>
+    /// Whether its chat call streams no log probabilities of tokens that show nothing, such as the marks of a reasoning: then a divided chat has none either,
+    /// however it is generated. Default: false.
+    /// </summary>
+    bool StreamsShownLogprobsOnly => false;
+
     /// <summary>Whether the client wants a chat that is not divided into reasoning and content. Default: false.</summary>
     bool LeavesReasoning(GenerateRequest request) => false;
 
@@ -64,7 +70,7 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
 /// <summary>What one event of a server adds to the answer.</summary>
 /// <param name="Ids">New ids, without the one that ends the answer.</param>
 /// <param name="Text">Their bytes.</param>
-/// <param name="Logprobs">One per id, or none.</param>
+/// <param name="Logprobs">One per id, or none. With the end: that of the token that ends the answer.</param>
 /// <param name="End">Why the answer ended, if it did.</param>
 internal readonly record struct TokenStep(
     IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End = default)

@@ -18,6 +18,7 @@ internal sealed class TokenAnswer
     private int _count;
     private int _endTokens;
     private int? _cached;
+    private IReadOnlyList<TokenLogprob> _endLogprobs = [];
     private ReadOnlyMemory<byte> _lastChoice;
     private ReadOnlyMemory<byte> _lastChunk;
     private ReadOnlyMemory<byte> _usageMembers;
@@ -46,6 +47,9 @@ internal sealed class TokenAnswer
             throw RequestChecks.ResumeRefused($"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
     }
 
+    /// <summary>Whether tokens that show nothing have no log probabilities.</summary>
+    public bool HasShownLogprobsOnly { get; init; }
+
     /// <summary>Whether a tool call has begun, which only the server's chat call reads.</summary>
     public bool HasCallBegun => _split is { HasCallBegun: true };
 
@@ -67,7 +71,7 @@ internal sealed class TokenAnswer
         }
 
         if (step.End.IsEnd)
-            (_lastChoice, _lastChunk) = (step.Choice, step.Chunk);
+            (_lastChoice, _lastChunk, _endLogprobs) = (step.Choice, step.Chunk, step.Logprobs);
 
         _cached = step.CachedTokens ?? _cached;
         _usageMembers = step.UsageMembers.IsEmpty ? _usageMembers : step.UsageMembers;
@@ -83,6 +87,9 @@ internal sealed class TokenAnswer
         _usage?.Add(step.Ids);
         Append(step.Text.Span);
         Show(frame, _text.Take());
+        if (HasShownLogprobsOnly && frame is { Text.IsEmpty: true, RawDelta.IsEmpty: true })
+            frame.Logprobs.Clear();
+
         if (!step.End.IsEnd)
             (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(step.Choice.Span), ByteString.CopyFrom(step.Chunk.Span));
 
@@ -99,6 +106,10 @@ internal sealed class TokenAnswer
 
         if (_text.MatchedStop is { } stop && stopMember is not null)
             _lastChoice = new RequestJson().Text(stopMember, stop).ToBytes();
+
+        // A streamed chat has none of a token that shows nothing.
+        if (!IsStopped && (_call.Request.Chat is null || _call.Request.Whole))
+            frame.Logprobs.Add(_endLogprobs);
 
         // What comes with the end belongs to the last frame.
         (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_lastChunk.Span));

@@ -46,7 +46,10 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         var usage = request.Chat is null ? null : dialect.UsageOf(reasoning.Form, split is { IsDivided: true });
         var begin = isUndivided ? Encoding.UTF8.GetBytes(reasoning.MarksIn(await PromptEndAsync(call, cancellationToken))) : echo;
         var trimsBegin = isUndivided && begin.Length == 0 && reasoning is { Form: not null, Trims: true };
-        var answer = new TokenAnswer(call, begin, text, split, usage, trimsBegin);
+        var answer = new TokenAnswer(call, begin, text, split, usage, trimsBegin)
+        {
+            HasShownLogprobsOnly = split is { IsDivided: true } && !request.Whole && dialect.StreamsShownLogprobsOnly,
+        };
         RefuseCalls(answer, form);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
