@@ -63,8 +63,7 @@ internal static class CommandLine
     {
         HashSet<string> known =
         [
-            .. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), SecretVariables.ApiKey,
-            SecretVariables.LinkKey,
+            .. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), .. SecretVariables.All,
         ];
         foreach (var variable in environment.Keys.OfType<string>().Where(name => name.StartsWith(SettingSources.VariablePrefix, StringComparison.Ordinal)))
         {
