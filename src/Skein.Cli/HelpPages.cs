@@ -12,6 +12,7 @@ internal static class HelpPages
     public static IReadOnlyList<(string Title, IReadOnlyList<string> Options)> Groups { get; } =
     [
         ("Model servers", NamesOf([.. UpstreamSettings.All, EngineSettings.Engine, .. EngineSettings.Details])),
+        ("Queue and balancing", NamesOf(GatewayCommand.OfQueue)),
         ("APIs", NamesOf(ApiSettings.All)),
         ("Answers and failover", NamesOf(StreamSettings.All)),
         ("Health of replicas", NamesOf(HealthSettings.All)),

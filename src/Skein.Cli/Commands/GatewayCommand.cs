@@ -67,11 +67,14 @@ internal static class GatewayCommand
         "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 5s]", TimeSpan.FromSeconds(5),
         TimeSpan.FromMinutes(10));
 
+    /// <summary>Who waits, and who serves.</summary>
+    internal static IReadOnlyList<ISetting> OfQueue { get; } =
+        [Policy, ModelPolicies, MeasuredWeights, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness];
+
     /// <summary>What a gateway does with requests. <c>skein up</c> takes them for its gateways.</summary>
     internal static IReadOnlyList<ISetting> OfRequests { get; } =
     [
-        QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness, MeasuredWeights, Policy, ModelPolicies, AllowedHosts,
-        .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. TelemetrySettings.All,
+        .. OfQueue, AllowedHosts, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. TelemetrySettings.All,
     ];
 
     /// <summary>All settings of a gateway.</summary>
