@@ -29,21 +29,21 @@ public class ShutdownTests
         AssertGone(cluster);
     }
 
-    /// <summary>Streams had five seconds: one that needed nine ended with an error.</summary>
+    /// <summary>Streams had five seconds: one that needed seven ended with an error.</summary>
     [Fact]
     public async Task Terminate_WithAStream_ItIsWholeAndNoProcessIsLeft()
     {
         SkipElsewhere();
         await using var cluster = await ClusterProcess.StartAsync(Small);
         await cluster.WholeAsync();
-        await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Nine seconds more", MaxTokens: 190));
+        await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Seven seconds more", MaxTokens: 160));
         await stream.ReadPiecesAsync(10);
 
         // systemd sends it to all processes, and a member that stopped at once would end the stream.
         foreach (var member in cluster.MemberHandles.Append(cluster.Supervisor.Handle))
             member.Send(Signal.Terminate);
 
-        Assert.Equal(190, (await stream.ReadToEndAsync()).CompletionTokens);
+        Assert.Equal(160, (await stream.ReadToEndAsync()).CompletionTokens);
         Assert.Equal(0, (await cluster.Supervisor.EndAsync()).ExitCode);
         AssertGone(cluster);
     }

@@ -58,8 +58,8 @@ public sealed class LocalCluster : IDisposable
     }
 
     /// <summary>
-    /// Lets the gateways finish their streams and leave, and then the replicas; kills those that remain 4 s after <see cref="Grace"/>, and 1.5 s more, or at once when
-    /// <paramref name="atOnce"/> is cancelled.
+    /// Lets the gateways finish their streams and leave, and then the replicas; kills gateways that remain 4 s after <see cref="Grace"/>, and replicas that
+    /// remain 1.5 s later, or all at once when <paramref name="atOnce"/> is cancelled.
     /// </summary>
     public async Task StopAsync(CancellationToken atOnce)
     {
