@@ -119,7 +119,8 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>
     /// Uses other aliases, limits and balancing policies from now on: <see cref="GatewayOptions.Aliases"/>, <see cref="GatewayOptions.Admission"/> without
     /// <see cref="AdmissionOptions.TenantFairness"/>, <see cref="GatewayOptions.Streaming"/>, <see cref="GatewayOptions.Health"/> and
-    /// <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that wait or run are not affected. All other options stay as they were when the gateway was built. Called by one thread.
+    /// <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that wait or run are not affected. All other options stay as they were when the gateway was
+    /// built. Called by one thread.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of its range. Nothing has changed.</exception>
     public void Use(GatewayOptions options)

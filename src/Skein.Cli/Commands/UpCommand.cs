@@ -75,7 +75,8 @@ internal static class UpCommand
             await StartAsync(cluster, signal.Stop);
             PrintBanner(cluster, clock.Elapsed, trial?.Certificate, keys);
             await signal.WaitAsync();
-            await Console.Error.WriteLineAsync($"stopping: streams may finish for {Durations.Text(cluster.Grace)}, then members leave (Ctrl-C or SIGTERM again stops at once)");
+            await Console.Error.WriteLineAsync(
+                $"stopping: streams may finish for {Durations.Text(cluster.Grace)}, then members leave (Ctrl-C or SIGTERM again stops at once)");
         }
         catch (Exception error) when (error is OperationCanceledException || (error is MemberFailedException && signal.Stop.IsCancellationRequested))
         {

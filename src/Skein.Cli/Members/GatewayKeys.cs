@@ -90,7 +90,7 @@ internal sealed class GatewayKeys
         {
             // Without the path: who sets a key instead of its hash would find it in the log.
             throw new UsageException(
-                $"{SecretVariables.ApiKeyHashes} has a member or a value that is not allowed, at line {json.LineNumber + 1}, byte {json.BytePositionInLine + 1}; "
+                $"{SecretVariables.ApiKeyHashes} has a member or value that is not allowed, line {json.LineNumber + 1}, byte {json.BytePositionInLine + 1}; "
                 + "allowed: the content of a file that 'skein api-keys new' has written");
         }
         catch (ArgumentException error)

@@ -10,7 +10,8 @@ namespace Skein.Gateway.Security;
 /// <summary>
 /// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, the dashboard's
 /// page, which has no data of its own. CORS preflights, which cannot carry a key, get an answer without content. /admin needs a key with
-/// <see cref="ApiKey.Admin"/>; /metrics needs one, or a key with <see cref="ApiKey.Metrics"/>. A client cannot tell a missing key from a wrong one. Other gateways show the group's link key, whether clients need keys or not.
+/// <see cref="ApiKey.Admin"/>; /metrics needs one, or a key with <see cref="ApiKey.Metrics"/>. A client cannot tell a missing key from a wrong
+/// one. Other gateways show the group's link key, whether clients need keys or not.
 /// </summary>
 /// <param name="metrics">Counts and logs refusals; null: nobody does.</param>
 /// <param name="linkKeys">Keys of the group; null: other gateways are refused.</param>
