@@ -1,54 +1,62 @@
 namespace Skein.Gateway.Keys;
 
-/// <summary>What was used within a window of time that ends now. An amount counts for the window and up to a sixtieth of it longer. Not thread-safe.</summary>
-internal sealed class SlidingSum
+/// <summary>
+/// What was used within a window of time that ends now. Amounts of the same sixtieth of a window are one, as old as the newest of them. Not thread-safe.
+/// </summary>
+internal sealed class SlidingSum(TimeSpan window)
 {
-    private const int Steps = 60;
+    private const int Parts = 60;
 
-    // One more than a window has: the oldest counts until the whole of it is older than the window.
-    private readonly double[] _steps = new double[Steps + 1];
-    private readonly TimeSpan _step;
-    private long _newest;
-
-    public SlidingSum(TimeSpan window, TimeSpan now)
-    {
-        _step = window / Steps;
-        _newest = now.Ticks / _step.Ticks;
-    }
+    // A window touches one part more than it has; the new one comes before the oldest is gone.
+    private readonly (double Amount, TimeSpan At)[] _amounts = new (double, TimeSpan)[Parts + 2];
+    private readonly TimeSpan _part = window / Parts;
+    private int _oldest;
+    private int _count;
 
     public double Total { get; private set; }
 
     public void Add(double amount, TimeSpan now)
     {
         SlideTo(now);
-        _steps[_newest % _steps.Length] += amount;
+        if (_count == 0 || PartOf(At(_count - 1).At) != PartOf(now))
+        {
+            _count++;
+            At(_count - 1) = default;
+        }
+        ref var newest = ref At(_count - 1);
+        newest = (newest.Amount + amount, now);
         Total += amount;
     }
 
-    /// <summary>Forgets what is older than the window.</summary>
+    /// <summary>Forgets what is as old as the window.</summary>
     public void SlideTo(TimeSpan now)
     {
-        var current = now.Ticks / _step.Ticks;
-        if (current <= _newest)
+        var before = _count;
+        for (; _count > 0 && now - At(0).At >= window; _count--)
+            _oldest = (_oldest + 1) % _amounts.Length;
+        if (_count == before)
             return;
-        for (var step = Math.Max(_newest + 1, current - Steps); step <= current; step++)
-            _steps[step % _steps.Length] = 0;
-        _newest = current;
         // Summed anew: differences would leave an error behind, which grows.
-        Total = _steps.Sum();
+        Total = 0;
+        for (var i = 0; i < _count; i++)
+            Total += At(i).Amount;
     }
 
-    /// <summary>Time until the total is at most <paramref name="most"/>, if nothing is added; zero if it is.</summary>
+    /// <summary>Time until the total is at most <paramref name="most"/>, if nothing is added; zero if it is. At most the window.</summary>
     public TimeSpan WaitUntil(double most, TimeSpan now)
     {
         SlideTo(now);
         var left = Total;
-        for (var step = _newest - Steps; step <= _newest && left > most; step++)
+        for (var i = 0; i < _count && left > most; i++)
         {
-            left -= step < 0 ? 0 : _steps[step % _steps.Length];
-            if (left <= most || step == _newest)
-                return TimeSpan.FromTicks((step + _steps.Length) * _step.Ticks) - now;
+            left -= At(i).Amount;
+            if (left <= most || i == _count - 1)
+                return At(i).At + window - now;
         }
         return TimeSpan.Zero;
     }
+
+    private ref (double Amount, TimeSpan At) At(int index) => ref _amounts[(_oldest + index) % _amounts.Length];
+
+    private long PartOf(TimeSpan time) => time.Ticks / _part.Ticks;
 }

@@ -12,7 +12,7 @@ internal sealed class TokenBucket(long capacity, TimeSpan window, TimeSpan now)
     /// <summary>Time between two exchanges of gateways.</summary>
     public static readonly TimeSpan ExchangePeriod = TimeSpan.FromSeconds(1);
 
-    private readonly SlidingSum _used = new(window, now);
+    private readonly SlidingSum _used = new(window);
 
     /// <summary>What all gateways together have in the bucket.</summary>
     private double _level = capacity;
