@@ -41,7 +41,7 @@ internal static class BenchCommand
         {
             Target = Target.Read(sources) ?? GatewayConnection.Address.Read(sources),
             Key = GatewayConnection.Key(sources),
-            TrustedRoots = GatewayConnection.TrustedRoots(sources),
+            Tls = GatewayConnection.Tls(sources),
             Model = Model.Read(sources) ?? "",
             Concurrency = Concurrency.Read(sources),
             Requests = Requests.Read(sources),

@@ -102,12 +102,12 @@ internal static class ServerChaosCommand
         var given = EngineSettings.OfServers.SelectMany(
             setting => sources.Find(setting) is { } found ? new[] { setting.Option.Name, found.Value } : []);
         var spec = new MemberSpec("gateway-1", "gateway", [.. flags, .. given]);
-        using var cluster = new LocalCluster([spec], TimeSpan.FromMilliseconds(500), TimeProvider.System, Console.Error.WriteLine, options.TrustedRoots);
+        using var cluster = new LocalCluster([spec], TimeSpan.FromMilliseconds(500), TimeProvider.System, Console.Error.WriteLine, options.Tls);
         try
         {
             await UpCommand.StartAsync(cluster, signal.Stop);
             var address = cluster.Members[0].LastReady!.HttpUrl;
-            using var gateway = new GatewayClient(address, options.Key, options.TrustedRoots);
+            using var gateway = new GatewayClient(address, options.Key, options.Tls);
             using var target = new ChaosServers(servers, gateway, TimeProvider.System);
             await target.StartAsync(signal.Stop);
             var run = new ServerChaosRun(options with { Gateway = address }, target, TimeProvider.System, PrintFault);

@@ -57,7 +57,7 @@ internal sealed class QuestionClient : IDisposable
     public QuestionClient(ServerChaosOptions options, TimeProvider time)
     {
         (_timeout, _time) = (options.RequestTimeout, time);
-        _http = TargetHttp.Create(options.Key, options.TrustedRoots);
+        _http = TargetHttp.Create(options.Key, options.Tls);
         (_http.BaseAddress, _http.MaxResponseContentBufferSize) = (options.Gateway, MostWholeBytes);
     }
 
