@@ -160,7 +160,7 @@ public sealed class GatewayApp : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public ValueTask DisposeAsync() => _app.CloseAsync();
 
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
     {
