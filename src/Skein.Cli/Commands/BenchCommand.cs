@@ -74,7 +74,8 @@ internal static class BenchCommand
         }
     }
 
-    private static bool TryReadMembers(string text, out IReadOnlyDictionary<string, JsonElement> members)
+    /// <summary>Reads additional members of requests.</summary>
+    internal static bool TryReadMembers(string text, out IReadOnlyDictionary<string, JsonElement> members)
     {
         Dictionary<string, JsonElement>? read = null;
         try
