@@ -78,6 +78,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.UseQuietEnds();
+        app.Use(RefusalBodies.EnterAsync);
         app.UseHttpApi();
         // After CORS, so that web pages can read its refusals.
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
@@ -190,5 +191,7 @@ public sealed class GatewayApp : IAsyncDisposable
         listener.Use(bound.Before);
         listener.Protocols = protocols;
         ServerTls.Apply(listener, options.Tls);
+        if (protocols == HttpProtocols.Http1)
+            listener.Use(RefusalBodies.Before);
     }
 }

@@ -43,7 +43,7 @@ public sealed class CloseTests
         {
             for (var calls = 0; ; calls++)
             {
-                await client.DescribeAsync(new DescribeRequest(), deadline: DateTime.UtcNow + TestReplica.Deadline);
+                await client.DescribeAsync(new DescribeRequest(), deadline: TimeProvider.System.GetUtcNow().UtcDateTime + TestReplica.Deadline);
                 if (calls == 0)
                     answered.Signal();
             }

@@ -173,7 +173,7 @@ internal static class ServerChaosCommand
     }
 
     private static string Counts(IReadOnlyDictionary<string, int> faults) =>
-        string.Join(": ", new[] { $"{faults.Values.Sum()}", string.Join(", ", faults.Select(fault => $"{fault.Key} {fault.Value}")) }.Where(part => part.Length > 0));
+        faults.Count == 0 ? "0" : $"{faults.Values.Sum()}: {string.Join(", ", faults.Select(fault => $"{fault.Key} {fault.Value}"))}";
 
     private static string Names(IEnumerable<QuestionKind> kinds) => string.Join(", ", kinds.Select(kind => kind.Name));
 

@@ -26,13 +26,13 @@ public class WholeGenerationTests
         Assert.True(await frames.MoveNextAsync());
         Assert.NotNull(frames.Current.Start);
 
-        var next = frames.MoveNextAsync();
+        var next = frames.MoveNextAsync().AsTask();
         await server.Asked.Task.WaitAsync(Cancellation);
         time.Advance(WholeGeneration.SignInterval);
 
         Assert.True(await next);
         Assert.True(frames.Current.EngineAlive);
-        next = frames.MoveNextAsync();
+        next = frames.MoveNextAsync().AsTask();
         server.Answer.SetResult(Answer(2));
         Assert.True(await next);
         Assert.Equal("abc", frames.Current.Text.ToStringUtf8());
@@ -46,7 +46,7 @@ public class WholeGenerationTests
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         await using var frames = FramesOf(http, stop.Token);
         await frames.MoveNextAsync();
-        var next = frames.MoveNextAsync();
+        var next = frames.MoveNextAsync().AsTask();
         await server.Asked.Task.WaitAsync(Cancellation);
 
         await stop.CancelAsync();

@@ -123,7 +123,8 @@ public static partial class EngineCheck
                 : again.Reason != whole.Reason ? "the finish reason"
                 : !again.Logprobs.SequenceEqual(logprobs) ? "a log probability"
                 : isUsageTold && CountsOf(again.Usage) != CountsOf(whole.Usage) ? "the usage"
-                : whole.Usage is { Raw.IsEmpty: false } all && again.Usage is { Raw.IsEmpty: false } rest && DetailsOf(all) != DetailsOf(rest) ? "a detail of the usage"
+                : whole.Usage is { Raw.IsEmpty: false } all && again.Usage is { Raw.IsEmpty: false } rest && DetailsOf(all) != DetailsOf(rest)
+                    ? "a detail of the usage"
                 : null;
         }
 

@@ -49,7 +49,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
         }
     }
 
-    private IEnumerable<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat)
+    private List<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat)
     {
         if (data.Elements("choices").FirstOrDefault() is not { ValueKind: JsonValueKind.Object } choice)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no choice");

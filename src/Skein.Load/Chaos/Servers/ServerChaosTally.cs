@@ -108,7 +108,8 @@ internal sealed class ServerChaosTally(bool isInexact)
             if (rows.Sum(row => row.Lost) == 0)
                 failures.Add("no answer lost its server in the middle: the run proves nothing; use longer answers or more streams");
             return new ServerChaosReport(
-                model, options.Seed, duration.TotalSeconds, Sorted(faults), Sorted(inVain), [.. options.Requests.Zip(rows, (kind, row) => row.ToReport(kind.Name))],
+                model, options.Seed, duration.TotalSeconds, Sorted(faults), Sorted(inVain),
+                [.. options.Requests.Zip(rows, (kind, row) => row.ToReport(kind.Name))],
                 _early, _earlyDiffer, _undisturbed, _undisturbedDiffer, _gaps.Summary, failures, [.. _examples]);
 
             void AddFailure(int count, string what)
