@@ -119,16 +119,19 @@ public sealed class GatewayApp : IAsyncDisposable
 
     /// <summary>
     /// Uses other aliases, limits and balancing policies from now on: <see cref="GatewayOptions.Aliases"/>, <see cref="GatewayOptions.Admission"/> without
-    /// <see cref="AdmissionOptions.TenantFairness"/>, <see cref="GatewayOptions.Streaming"/> and <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that
-    /// wait or run are not affected. All other options stay as they were when the gateway was built. Called by one thread.
+    /// <see cref="AdmissionOptions.TenantFairness"/>, <see cref="GatewayOptions.Streaming"/>, <see cref="GatewayOptions.Health"/> and
+    /// <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that wait or run are not affected. All other options stay as they were when the gateway was
+    /// built. Called by one thread.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of its range. Nothing has changed.</exception>
     public void Use(GatewayOptions options)
     {
         ModelAlias.Check(options.Aliases);
         options.Streaming.Validate();
+        options.Health.Validate();
         options.Api.Checked();
         Services.GetRequiredService<AdmissionQueue>().Use(options.Admission);
+        Services.GetRequiredService<FleetTracker>().Use(options.Health);
         Services.GetRequiredService<GenerationSessions>().Use(options.Streaming);
         Services.GetRequiredService<AliasedFleet>().Use(options.Aliases);
         Services.GetRequiredService<RequestMemoryBudget>().MaxBytes = options.Api.MaxBodyMemoryBytes;
@@ -161,7 +164,7 @@ public sealed class GatewayApp : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public ValueTask DisposeAsync() => _app.CloseAsync();
 
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
     {

@@ -69,7 +69,7 @@ internal static class EnginesCommand
         return new CheckedServer(
             options.BaseUrl.ToString(), engine.Kind, model.Name, model.ResumeTier.ToWireName() ?? "", model.ResumeReason,
             [.. rows.Select(row => new CheckedRequest(
-                row.Kind, row.Tier.ToWireName() ?? "", row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken))]);
+                row.Kind, row.Tier.ToWireName() ?? "", row.IsMadeAgain, row.Answers, row.Equal, row.Shown, row.Reason, row.WhyNotExact, row.IsBroken))]);
     }
 
     /// <summary>
@@ -99,7 +99,7 @@ internal static class EnginesCommand
         foreach (var row in server.Requests)
         {
             table.AddRow(
-                Markup.Escape(row.Request), row.Tier.Length == 0 ? "not served" : row.Tier == "none" ? "none, made again" : row.Tier,
+                Markup.Escape(row.Request), row.Tier.Length == 0 ? "not served" : row.MadeAgain ? $"{row.Tier}, made again" : row.Tier,
                 $"{row.Equal} of {row.Answers}", Markup.Escape(RemarkOf(row)));
         }
         AnsiConsole.Write(table);
@@ -117,7 +117,7 @@ internal static class EnginesCommand
     private sealed record CheckedServer(string Url, string Kind, string Model, string Tier, string Reason, IReadOnlyList<CheckedRequest> Requests);
 
     private sealed record CheckedRequest(
-        string Request, string Tier, int Answers, int Equal, int? Shown, string Reason, string WhyNotExact, bool Broken);
+        string Request, string Tier, bool MadeAgain, int Answers, int Equal, int? Shown, string Reason, string WhyNotExact, bool Broken);
 
     private sealed class FreeSlots : IEngineSlots
     {

@@ -83,7 +83,7 @@ internal sealed class OpenAiEngine(
         cancellationToken.ThrowIfCancellationRequested();
         profile.Check(request);
         RequestChecks.Check(request);
-        RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
+        RequestChecks.Require("max_tokens", request.MaxTokens, RequestLimits.MaxTokens);
         var model = ModelOf(request.Model);
         if (!model.IsGenerating)
         {
@@ -101,12 +101,13 @@ internal sealed class OpenAiEngine(
 
         var (way, tier) = model.Tiers.Of(request);
         RequestChecks.Require(
-            way == AnswerWay.Ids || request is { Echo: false } or { TokenIds: null } || profile.NeedsWholeAnswer(request),
+            way is AnswerWay.Ids or AnswerWay.Whole || request is { Echo: false } or { TokenIds: null },
             "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
-        var frames = profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model.Description, cancellationToken)
+        var frames = way == AnswerWay.Whole ? wholes.RunAsync(request, model.Description, cancellationToken)
             : way == AnswerWay.Ids ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
             : way == AnswerWay.ChatWithIds ? texts.RunWithIdsAsync(request, model.Description, tier, model.Tokens!.ChatTokens!, cancellationToken)
-            : texts.RunAsync(request, model.Description, tier, cancellationToken);
+            : texts.RunAsync(request, model.Description, tier, cancellationToken, model.Tokens is not { } tokens ? null
+                : () => tokens.PromptTokensAsync(request, model.Description, cancellationToken));
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (true)
         {
@@ -127,9 +128,13 @@ internal sealed class OpenAiEngine(
             if (frame.Count > 0 && models.NoteAnswer(model))
                 _answered.Writer.TryWrite(true);
 
-            // The server answers under its own name; the client asked under one that is served.
-            if (frame.Start is { } start && request.Model.Length > 0)
-                start.Model = request.Model;
+            if (frame.Start is { } start)
+            {
+                start.RepeatsExactly = tier == ResumeTier.None && model.Tiers.RepeatsExactly(request);
+                // The server answers under its own name; the client asked under one that is served.
+                if (request.Model.Length > 0)
+                    start.Model = request.Model;
+            }
 
             yield return frame;
         }

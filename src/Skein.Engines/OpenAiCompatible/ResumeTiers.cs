@@ -13,6 +13,9 @@ internal enum AnswerWay
 
     /// <summary>Calls that take and return token ids.</summary>
     Ids,
+
+    /// <summary>OpenAI's own calls, which answer in one piece; there is nothing to continue.</summary>
+    Whole,
 }
 
 /// <summary>Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.</summary>
@@ -30,6 +33,10 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         "chat_template_kwargs", "chat_template", "documents", "reasoning_effort", "add_generation_prompt", "include_reasoning",
         // A limit that is none, and a bias that is the same for every token.
         "max_tokens", "max_completion_tokens", "logit_bias",
+        // How the answer is divided, where a server's calls for ids take it.
+        "reasoning_format",
+        // A 0 as the client wrote it: some servers tell none then, others those of the chosen tokens.
+        "logprobs", "top_logprobs",
     };
 
     /// <summary>
@@ -87,6 +94,13 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     private static bool IsForChatCall(RawMember member) =>
         !MembersOfIdCalls.Contains(member.Name) && !IsAbsent(member);
 
+    /// <summary>
+    /// Whether an answer that is generated again from its beginning is the same, byte for byte. A gateway gives every request a seed. One continuation of the
+    /// proof that differed is enough against it.
+    /// </summary>
+    public bool RepeatsExactly(GenerateRequest request) =>
+        IsBitExact && Proofs.Ids.IsExact && (IsGreedy(request.Sampling) || (Profile.ObeysSeeds && request.Sampling is { HasSeed: true }));
+
     /// <summary>The calls to use, and the tier.</summary>
     /// <exception cref="FaultException">The chat cannot be read.</exception>
     public (AnswerWay Way, ResumeTier Tier) Of(GenerateRequest request)
@@ -96,9 +110,8 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             var messages = request.Chat is { } prompt ? ChatJson.Read(prompt.Messages) : null;
             var offersTools = request.Chat is { } chat && ChatJson.OffersTools(chat);
             var requiresFormat = request.Chat is { } formatted && ChatJson.RequiresFormat(formatted.ResponseFormat);
-            // One event has all of it: there is nothing to continue.
             if (Profile.NeedsWholeAnswer(request))
-                return (AnswerWay.Text, ResumeTier.None);
+                return (AnswerWay.Whole, ResumeTier.None);
 
             var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name) && !IsAbsent(member));
             var continuesTools = offersTools && !hasGrammar && MayCall(request);
@@ -117,6 +130,9 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             var way = !throughIds ? AnswerWay.Text
                 : messages is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
                 : AnswerWay.Ids;
+            if (way != AnswerWay.Ids && Profile.TellsMoreInWhole(request))
+                return (AnswerWay.Whole, ResumeTier.None);
+
             // A call after ids were continued is made again from the beginning if the answer does not depend on randomness. Otherwise it must be read here.
             var isDoubtful = continuesTools && !IsGreedy(request.Sampling) && (Profile.BindsCalls || !Proofs.ReadsCalls)
                 && request.Resume is not { NextIndex: > 0 };

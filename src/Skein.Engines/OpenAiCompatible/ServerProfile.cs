@@ -38,6 +38,9 @@ internal abstract class ServerProfile
     /// <summary>Whether its chat call binds tool calls to a grammar, which a continuation by ids lacks. Default: false.</summary>
     public virtual bool BindsCalls => false;
 
+    /// <summary>Whether a seed gives the same answer each time that it is generated from its beginning. Default: not known.</summary>
+    public virtual bool ObeysSeeds => false;
+
     /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 
@@ -80,6 +83,12 @@ internal abstract class ServerProfile
 
     /// <summary>Whether the server streams no answer to this request. Default: log probabilities of the prompt, by <see cref="EchoesLogprobs"/>.</summary>
     public virtual bool NeedsWholeAnswer(GenerateRequest request) => EchoesLogprobs && request is { Echo: true, HasLogprobs: true };
+
+    /// <summary>
+    /// Whether its own calls answer a request of which the client wants the whole answer otherwise than in a stream: then they are asked for the whole.
+    /// Default: false.
+    /// </summary>
+    public virtual bool TellsMoreInWhole(GenerateRequest request) => false;
 
     /// <summary>Refuses requests that the server's calls would answer wrongly without an error.</summary>
     /// <exception cref="FaultException">The request uses a member that the server ignores.</exception>

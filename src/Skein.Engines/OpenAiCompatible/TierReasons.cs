@@ -8,6 +8,7 @@ internal static class TierReasons
     public static string WhyNotExact(this ResumeTiers tiers, GenerateRequest request) => tiers.Of(request).Tier switch
     {
         ResumeTier.Exact => "",
+        ResumeTier.None when tiers.RepeatsExactly(request) => "",
         ResumeTier.Tokens => WhyTokens(tiers, request),
         ResumeTier.Text => WhyText(tiers, request),
         _ => WhyNone(tiers, request),

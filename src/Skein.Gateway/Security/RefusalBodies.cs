@@ -93,7 +93,9 @@ internal static class RefusalAnswer
     public static byte[]? For(ReadOnlySpan<byte> head)
     {
         if (!head.EndsWith("\r\n\r\n"u8) || head.IndexOf("\r\nContent-Length: 0\r\n"u8) is not (>= 0 and var length)
-            || head.IndexOf("\r\nConnection: close\r\n"u8) < 0 || !int.TryParse(head.Slice(StatusStart, StatusLength), out var status) || status < StatusCodes.Status400BadRequest)
+            || head.IndexOf("\r\nConnection: close\r\n"u8) < 0
+            || !int.TryParse(head.Slice(StatusStart, StatusLength), CultureInfo.InvariantCulture, out var status)
+            || status < StatusCodes.Status400BadRequest)
         {
             return null;
         }

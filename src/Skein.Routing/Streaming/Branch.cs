@@ -193,7 +193,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         // A replica must not choose the name that clients see.
         frame.Replica = _shownAttempt == frame.Attempt ? "" : lease.Replica.Description.PublicName;
         _shownAttempt = frame.Attempt;
-        session.Forward(frame, _core.ResumeTier);
+        session.Forward(frame, _core.ToldTier);
         return null;
     }
 

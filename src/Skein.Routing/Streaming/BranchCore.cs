@@ -47,6 +47,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>The current attempt generates the answer again although it could continue it.</summary>
     private bool _repeatsSeed;
 
+    private bool _repeatsExactly;
+
     public RequestTraits Traits { get; init; } = RequestTraits.None;
 
     /// <summary>Number of the current attempt; 0 before the first.</summary>
@@ -64,6 +66,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public long JournalBytes => _journal.Bytes;
 
     public ResumeTier ResumeTier { get; private set; }
+
+    /// <summary>The tier as the client is told: an answer that is the same when it is generated again goes on exactly.</summary>
+    public ResumeTier ToldTier => ResumeTier == ResumeTier.None && _repeatsExactly && options.MaxReplay > TimeSpan.Zero ? ResumeTier.Exact : ResumeTier;
 
     /// <summary>The current attempt repeats what the client already has, in order to continue after it.</summary>
     public bool IsReplaying => _replay is { IsBehind: true };
@@ -279,6 +284,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         start.Model = request.Model;
         _dropsIds = NextIndex > 0 && start.Unit == TokenUnit.Token && _journal.Unit == TokenUnit.Chunk;
         _journal.Begin(start);
+        _repeatsExactly = start.RepeatsExactly;
         ResumeTier = _choice.IsRefused ? ResumeTier.None : start.ResumeTier;
         if (_expectedStart > 0 && start.ResumeTier == ResumeTier.Text)
             _guard = RestartGuard.Of(_journal, request);

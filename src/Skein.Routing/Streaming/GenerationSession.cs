@@ -149,7 +149,8 @@ internal sealed partial class GenerationSession : IGenerationSession
     }
 
     /// <summary>
-    /// A branch's own request, with its own seed. The first choice of a prompt keeps the request's, so that one answer is the same with and without Skein.
+    /// A branch's own request, with its own seed: the request's and the number of the choice, as servers count, so that answers are the same with and without
+    /// Skein.
     /// </summary>
     private static GenerateRequest RequestOf(GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, int choice)
     {
@@ -159,7 +160,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         own.Choice = (uint)choice;
         prompts?[prompt].WriteTo(own);
         if (number > 0)
-            own.Sampling.Seed = SeededRandomSource.Mix(request.Sampling.Seed + (ulong)number);
+            own.Sampling.Seed = unchecked(request.Sampling.Seed + (ulong)number);
         return own;
     }
 

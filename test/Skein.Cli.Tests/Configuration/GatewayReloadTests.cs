@@ -5,6 +5,7 @@ using System.Net.Http.Json;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Cli.Commands;
@@ -14,6 +15,7 @@ using Skein.Cli.Settings;
 using Skein.Cli.Tests.Settings;
 using Skein.Gateway;
 using Skein.Gateway.Keys;
+using Skein.Routing.Fleet;
 
 namespace Skein.Cli.Tests.Configuration;
 
@@ -113,6 +115,46 @@ public sealed class GatewayReloadTests : IAsyncLifetime
 
         Assert.Contains("opens the gateway to clients without a key", Problem, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync("m", "go", secret: null)).Status);
+    }
+
+    [Fact]
+    public async Task Check_AdminKeyFileComesAndIsLeftOut_ClosesAdministrationAndStaysClosed()
+    {
+        var secret = ApiKey.NewSecret();
+        var keys = Path.Combine(_folder.FullName, "admin.json");
+        await System.IO.File.WriteAllTextAsync(keys, new ApiKeyRing([new ApiKey { Name = "ops", Hash = ApiKey.HashOf(secret) }]).ToJson(), Stop);
+        await StartAsync("{}");
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(null));
+
+        await ChangeAsync($$"""{"adminKeyFile": "{{keys}}"}""");
+
+        Assert.Null(Problem);
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await AdminAsync(null), await AdminAsync(secret)));
+        Assert.NotEqual(HttpStatusCode.Unauthorized, (await SendAsync("m", "go", secret: null)).Status);
+        await ChangeAsync("{}");
+        Assert.Contains("changes who may administer the gateway", Problem, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Unauthorized, await AdminAsync(null));
+
+        async Task<HttpStatusCode> AdminAsync(string? key)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{_gateway.Http}/admin/v1/members");
+            request.Headers.Authorization = key is null ? null : new("Bearer", key);
+            using var response = await _http.SendAsync(request, Stop);
+            return response.StatusCode;
+        }
+    }
+
+    /// <summary>The breaker kept the options of the start.</summary>
+    [Fact]
+    public async Task Check_BreakerChanges_IsInUseWithoutARestart()
+    {
+        await StartAsync("""{"breakerFailures": 5}""");
+
+        await ChangeAsync("""{"breakerFailures": 2, "slowStart": "0s"}""");
+
+        Assert.Null(Problem);
+        var health = _gateway.Services.GetRequiredService<FleetTracker>().Health.Current;
+        Assert.Equal((2, TimeSpan.Zero), (health.Breaker.FailuresInARow, health.SlowStart.Duration));
     }
 
     /// <summary>The refusal stayed until the configuration file was touched as well.</summary>
@@ -247,7 +289,7 @@ public sealed class GatewayReloadTests : IAsyncLifetime
         foreach (var upstream in configuration.Upstreams)
             _gateway.Upstreams.Add(upstream.Options);
         if (configuration.Keys is { } keys)
-            _gateway.Keys.Use(keys);
+            _gateway.Keys.Use(keys.Ring);
         _reload = new GatewayReload(_gateway, configuration, _log, GatewayCommand.Reread);
         await _gateway.StartAsync(Stop);
     }

@@ -54,6 +54,34 @@ public class LlamaReasoningTests(ITestOutputHelper output)
         Assert.InRange(contents, 1, Biases.Length);
     }
 
+    /// <summary>A client that wants the answer undivided: it then also has the mark that the template wrote.</summary>
+    [Theory]
+    [InlineData("thinking.gguf", "<think>")]
+    [InlineData("switchable.gguf", "")]
+    [InlineData("plain.gguf", "")]
+    public async Task GenerateAsync_UndividedAnswer_IsTheChatCallsAndGoesOnExactly(string model, string begin)
+    {
+        var file = LlamaProgram.FindModel(model);
+        Assert.SkipWhen(file is null, LlamaProgram.MissingModel);
+        await using var server = new LlamaServer(file);
+        await using var engine = await server.ConnectAsync();
+        await using var chatCall = await server.ConnectAsync(options => options with { UsesChatCall = true });
+        var marks = await MarksAsync(server);
+        for (var i = 0; i < Biases.Length; i++)
+        {
+            var request = Chat($"Tell {i}", Biases[i], marks);
+            request.Extra.Add(new RawMember { Name = "reasoning_format", Json = ByteString.CopyFromUtf8("\"none\"") });
+
+            var answer = await Transcript.Of(engine, request, Cancellation);
+
+            var said = Said([.. answer.Tokens, answer.Last]);
+            Assert.Equal((await ReadAsync(chatCall, request)).Said, said);
+            Assert.StartsWith(begin, said.Content, StringComparison.Ordinal);
+            Assert.Equal((ResumeTier.Exact, TokenUnit.Token), (answer.Start.ResumeTier, answer.Start.Unit));
+            await answer.AssertSameAfterAnyCut(engine, request);
+        }
+    }
+
     /// <summary>A template that is told to close the reasoning at once.</summary>
     [Fact]
     public async Task GenerateAsync_ThinkingSwitchedOff_IsContentAndGoesOnExactly()

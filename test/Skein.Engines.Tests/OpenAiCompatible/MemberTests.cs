@@ -124,25 +124,33 @@ public class MemberTests
         Assert.Equal(cached, usage.HasCachedPromptTokens ? (int)usage.CachedPromptTokens : null);
     }
 
-    [Fact]
-    public async Task GenerateAsync_LlamaCpp_TellsItsTimingsAndWhatWasCached()
+    /// <summary>What was cached of a lost answer is none of the client's prompt, whose last token is always read.</summary>
+    [Theory]
+    [InlineData(0, 19, 19)]
+    [InlineData(1, 19, 1)]
+    [InlineData(1, 0, 0)]
+    public async Task GenerateAsync_LlamaCpp_TellsItsTimingsAndWhatWasCached(uint resumedAt, int cached, uint told)
     {
         using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", _ =>
         [
             """{"content":"a","tokens":[1],"tokens_predicted":1,"stop":false}""",
-            """{"content":"","tokens":[],"tokens_predicted":2,"stop":true,"stop_type":"eos","timings":{"cache_n":19,"prompt_ms":1.50}}""",
+            """{"content":"","tokens":[],"tokens_predicted":2,"stop":true,"stop_type":"eos","timings":{"cache_n":CACHED,"prompt_ms":1.50}}"""
+                .Replace("CACHED", $"{cached}", StringComparison.Ordinal),
         ]);
         using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
         var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
 
+        var request = new GenerateRequest { Text = "x" };
+        if (resumedAt > 0)
+            request.Resume = new Resume { NextIndex = resumedAt, TokenIds = { Enumerable.Repeat(1u, (int)resumedAt) }, Text = ByteString.CopyFromUtf8("a") };
         var frames = new List<GenerateFrame>();
-        await foreach (var frame in generation.RunAsync(new GenerateRequest { Text = "x" }, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
+        await foreach (var frame in generation.RunAsync(request, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
         {
             frames.Add(frame);
         }
 
-        Assert.Equal("""{"timings":{"cache_n":19,"prompt_ms":1.50}}""", frames[^1].RawChunk.ToStringUtf8());
-        Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2, CachedPromptTokens = 19 }, frames[^1].Finish.Usage);
+        Assert.Equal($$$"""{"timings":{"cache_n":{{{cached}}},"prompt_ms":1.50}}""", frames[^1].RawChunk.ToStringUtf8());
+        Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2 + resumedAt, CachedPromptTokens = told }, frames[^1].Finish.Usage);
     }
 
     [Fact]

@@ -48,6 +48,8 @@ public class ResumeTierTests
         },
         ["no tool to be called"] = request => (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8("[{}]"), ByteString.CopyFromUtf8("\"none\"")),
         ["begun by the client"] = request => request.Chat.Messages = ByteString.CopyFromUtf8("""[{"role":"assistant","content":"a"}]"""),
+        ["verbose"] = request => request.Extra.Add(new RawMember { Name = "verbose", Json = ByteString.CopyFromUtf8("true") }),
+        ["undivided"] = request => request.Extra.Add(new RawMember { Name = "reasoning_format", Json = ByteString.CopyFromUtf8("\"none\"") }),
         ["picture"] = request => request.Chat.Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":[{"type":"image_url"}]}]"""),
     };
 
@@ -122,6 +124,77 @@ public class ResumeTierTests
 
         Assert.Equal(expected, $"{way} {tier}");
     }
+
+    /// <summary>What llama.cpp tells in a whole answer only is asked for whole, if the client wants the whole.</summary>
+    [Theory]
+    [InlineData("logprobs", true, "Ids Exact")]
+    [InlineData("logprobs, schema", true, "Whole None")]
+    [InlineData("logprobs, schema", false, "Text None")]
+    [InlineData("logprobs, tools", true, "Whole None")]
+    [InlineData("logprobs, tools", false, "ChatWithIds Exact")]
+    [InlineData("tools", true, "ChatWithIds Exact")]
+    [InlineData("begun by the client", true, "Whole None")]
+    [InlineData("begun by the client", false, "Text None")]
+    [InlineData("verbose", true, "Whole None")]
+    [InlineData("undivided", true, "Ids Exact")]
+    [InlineData("undivided, tools", true, "Text None")]
+    public void Of_LlamaCppChat_IsWholeWhereTheServerTellsMore(string features, bool isWhole, string expected)
+    {
+        var request = Chat();
+        request.Whole = isWhole;
+        foreach (var feature in features.Split(", "))
+        {
+            Features[feature](request);
+        }
+
+        var (way, tier) = new ResumeTiers(Profile("llama.cpp"), All, UsesChatCall: false, IsBitExact: true).Of(request);
+
+        Assert.Equal(expected, $"{way} {tier}");
+    }
+
+    /// <summary>An answer that is the same when it is made again: its server is declared bit-exact and was not seen to differ, and nothing is drawn anew.</summary>
+    [Theory]
+    [InlineData("llama.cpp", "schema", true, true, true)]
+    [InlineData("llama.cpp", "sampled", true, true, true)]
+    [InlineData("llama.cpp", "server's default", true, true, false)]
+    [InlineData("llama.cpp", "schema", false, true, false)]
+    [InlineData("llama.cpp", "schema", true, false, false)]
+    [InlineData("vllm", "sampled", true, true, true)]
+    [InlineData("sglang", "schema", true, true, true)]
+    [InlineData("sglang", "sampled", true, true, false)]
+    public void RepeatsExactly_IsWhatTheServerIsKnownToDo(string kind, string feature, bool isBitExact, bool isSeenExact, bool expected)
+    {
+        var request = Chat();
+        Features[feature](request);
+        var proofs = isSeenExact ? All : ModelProofs.Of(ContinuationProof.ProvenInMost);
+
+        Assert.Equal(expected, new ResumeTiers(Profile(kind), proofs, UsesChatCall: false, isBitExact).RepeatsExactly(request));
+    }
+
+    [Theory]
+    [InlineData("", true, 20L)]
+    [InlineData("top_logprobs", true, 0L)]
+    [InlineData("", false, 1L)]
+    [InlineData("logprobs", false, 0L)]
+    public void CountOf_NoAlternativesAsked_IsWhatTheServerTakesItFor(string written, bool isChat, long expected)
+    {
+        var request = isChat ? Chat() : new GenerateRequest { Text = "a" };
+        Assert.Null(LlamaCppProbabilities.CountOf(request));
+        request.Logprobs = 3;
+        Assert.Equal(3, LlamaCppProbabilities.CountOf(request));
+
+        request.Logprobs = 0;
+        if (written.Length > 0)
+            request.Extra.Add(new RawMember { Name = written, Json = ByteString.CopyFromUtf8("0") });
+
+        Assert.Equal(expected, LlamaCppProbabilities.CountOf(request));
+    }
+
+    private static GenerateRequest Chat() => new()
+    {
+        Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"a"}]""") },
+        Sampling = new Sampling { Temperature = 0 },
+    };
 
     [Fact]
     public void Of_NotDeclaredBitExact_GreedyIsTokens()

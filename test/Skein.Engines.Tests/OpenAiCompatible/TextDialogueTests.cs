@@ -65,7 +65,9 @@ public class TextDialogueTests
         Assert.Equal((4u, 4u), (frames[0].Start.ResumedAt, frames[1].FirstIndex));
         Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
         // The 4 events so far are a part of what the server calls the prompt.
-        Assert.Equal(new Usage { PromptTokens = 5, CompletionTokens = 7 }, frames[^1].Finish.Usage);
+        Assert.Equal(
+            new Usage { PromptTokens = 5, CompletionTokens = 7, Raw = ByteString.CopyFromUtf8("""{"prompt_tokens_details":{"cached_tokens":4}}""") },
+            frames[^1].Finish.Usage);
     }
 
     [Fact]
@@ -83,6 +85,9 @@ public class TextDialogueTests
         Assert.Equal((TokenUnit.Chunk, ResumeTier.Text, 4u), (frames[0].Start.Unit, frames[0].Start.ResumeTier, frames[0].Start.ResumedAt));
         Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
         Assert.All(frames, frame => Assert.Empty(frame.TokenIds));
+        // The prompt as its tokenizer counts it, not what is left of the server's count without 4 tokens.
+        Assert.Contains(server.Asked, call => call.Path == "/tokenize");
+        Assert.Equal(2u, frames[^1].Finish.Usage.PromptTokens);
     }
 
     [Fact]

@@ -27,6 +27,22 @@ public sealed class BranchCoreTests
         Assert.Equal($"an answer counted in {second} that was counted in {first}", violation);
     }
 
+    /// <summary>What is the same when it is made again goes on exactly, unless nothing is made again.</summary>
+    [Theory]
+    [InlineData(ResumeTier.None, true, 30, ResumeTier.Exact)]
+    [InlineData(ResumeTier.None, true, 0, ResumeTier.None)]
+    [InlineData(ResumeTier.None, false, 30, ResumeTier.None)]
+    [InlineData(ResumeTier.Text, true, 30, ResumeTier.Text)]
+    public void ToldTier_AnswerThatRepeatsExactly_IsExact(ResumeTier tier, bool repeats, int maxReplaySeconds, ResumeTier told)
+    {
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(maxReplaySeconds) });
+        core.BeginAttempt();
+
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = tier, RepeatsExactly = repeats } }, out _);
+
+        Assert.Equal((tier, told), (core.ResumeTier, core.ToldTier));
+    }
+
     public static TheoryData<GenerateFrame, string> Lies => new()
     {
         { new() { Count = 4_000_000_000 }, "4000000000 tokens in one frame" },

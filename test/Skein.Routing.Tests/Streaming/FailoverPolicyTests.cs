@@ -68,6 +68,20 @@ public sealed class FailoverPolicyTests
         Assert.Equal([0, 0], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
     }
 
+    /// <summary>As servers count: several choices are the same answers with and without a gateway.</summary>
+    [Fact]
+    public async Task Session_SeveralChoices_HaveTheSeedsThatFollow()
+    {
+        using var gateway = Lost(ResumeTier.Exact, int.MaxValue);
+        var request = Request(FailoverPolicy.BestEffort);
+        (request.N, request.Sampling.Seed) = (3, ulong.MaxValue);
+
+        await using var session = gateway.Sessions.Start(request);
+        await Received.AllAsync(session, 3);
+
+        Assert.Equal([(0u, ulong.MaxValue), (1u, 0UL), (2u, 1UL)], gateway.Link.Attempts.Select(attempt => (attempt.Choice, attempt.Seed)).Order());
+    }
+
     [Fact]
     public async Task Session_GatewayDrewTheSeed_IsResumedFromTheJournal()
     {

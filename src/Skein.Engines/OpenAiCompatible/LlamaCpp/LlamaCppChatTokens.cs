@@ -10,7 +10,6 @@ namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 internal sealed class LlamaCppChatTokens : IChatTokens
 {
     private const string TimingsAsked = "timings_per_token";
-    private const string Probabilities = "n_probs";
     private const string Timings = "timings";
 
     public static LlamaCppChatTokens Instance { get; } = new();
@@ -18,19 +17,16 @@ internal sealed class LlamaCppChatTokens : IChatTokens
     public void Ask(RequestJson body, GenerateRequest request)
     {
         body.Flag(TimingsAsked, true);
-        if (!AsksForProbabilities(request))
-            body.Whole(Probabilities, 1).Flag("post_sampling_probs", true);
+        if (!LlamaCppProbabilities.AreAsked(request))
+            body.Whole(LlamaCppProbabilities.Member, 1).Flag("post_sampling_probs", true);
     }
 
     public IChatTokenReader Read(GenerateRequest request) => new LlamaCppTokenReader(request);
 
-    private static bool AsksForProbabilities(GenerateRequest request) =>
-        request.HasLogprobs || request.Extra.Any(member => member.Name is Probabilities or "logprobs" && !ResumeTiers.IsAbsent(member));
-
     private sealed class LlamaCppTokenReader(GenerateRequest request) : IChatTokenReader
     {
         private readonly bool _showsTimings = request.Extra.Any(member => member.Name == TimingsAsked && member.Json.Span.SequenceEqual("true"u8));
-        private readonly bool _showsProbabilities = AsksForProbabilities(request);
+        private readonly bool _showsProbabilities = LlamaCppProbabilities.AreAsked(request);
         private readonly List<uint> _held = [];
         private int _count;
 

@@ -51,6 +51,11 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
         return marks is null ? null : await marks.WithIdsAsync(text => TokenizeAsync(text, addSpecial: false, cancellationToken));
     }
 
+    public bool LeavesReasoning(GenerateRequest request) => request.Extra.Any(IsUndivided);
+
+    /// <summary>Whether the member asks for answers that are not divided into reasoning and content.</summary>
+    public static bool IsUndivided(RawMember member) => member.Name == "reasoning_format" && member.Json.Span.SequenceEqual("\"none\""u8);
+
     public IChatTokens ChatTokens => LlamaCppChatTokens.Instance;
 
     /// <summary>
@@ -90,7 +95,9 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
 
     private ValueTask<string> RenderAsync(ChatPrompt chat, GenerateRequest request, CancellationToken cancellationToken) =>
         RenderAsync(
-            new RequestJson().Raw("messages", chat.Messages.Span).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span).Extra(request.Extra),
+            new RequestJson().Raw("messages", chat.Messages.Span).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span)
+                // Without logprobs it is refused.
+                .Extra(request.Extra.Where(member => member.Name != "top_logprobs")),
             cancellationToken);
 
     private async ValueTask<string> RenderAsync(RequestJson body, CancellationToken cancellationToken)

@@ -19,6 +19,8 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override IReadOnlyList<LoadSource> LoadSources { get; } = [LoadSource.Metrics("llamacpp:requests_deferred", "llamacpp:kv_cache_usage_ratio")];
 
+    public override bool ObeysSeeds => true;
+
     public override bool PenalizesPrompt => true;
 
     public override bool TrimsReasoning => true;
@@ -65,9 +67,23 @@ internal sealed class LlamaCppProfile : ServerProfile
         new LlamaCppDialect(http, await TokenBytes.ReadAsync(
             http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken));
 
-    // They change how the chat call divides its answer.
+    // They change how the chat call divides its answer. With the format none it does not, unless it looks for calls.
     public override bool TakesTokens(GenerateRequest request) =>
-        request.Chat is null || !request.Extra.Any(member => member.Name is "reasoning_format" or "reasoning_in_content" && !ResumeTiers.IsAbsent(member));
+        request.Chat is not { } chat
+        || request.Extra.All(member => member.Name switch
+        {
+            "reasoning_format" => ResumeTiers.IsAbsent(member) || (LlamaCppDialect.IsUndivided(member) && !ChatJson.OffersTools(chat)),
+            "reasoning_in_content" => ResumeTiers.IsAbsent(member),
+            _ => true,
+        });
+
+    // A stream lacks the beginning of the answer that the client wrote and the probabilities of tokens whose text the parser holds back, and with tools it
+    // refuses probabilities. What it tells of itself differs.
+    public override bool TellsMoreInWhole(GenerateRequest request) =>
+        request is { Whole: true, Chat: { } chat }
+        && (LlamaCppProbabilities.AreAsked(request)
+            || request.Extra.Any(member => member.Name is "verbose" or "return_progress" && !ResumeTiers.IsAbsent(member))
+            || ChatJson.Read(chat.Messages) is [.., { Role: "assistant" }]);
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);

@@ -79,11 +79,10 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         var body = new RequestJson()
             .Ids("prompt", prompt).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
             .LlamaCppSampling(request.Sampling);
-        if (request.HasLogprobs)
-            body.Whole("n_probs", Math.Max(1, request.Logprobs));
+        body.Whole(LlamaCppProbabilities.Member, LlamaCppProbabilities.CountOf(request));
 
         // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
-        return body.Extra(request.Extra.Where(member => member.Name != "stop")).ToBytes();
+        return body.Extra(request.Extra.Where(member => member.Name is not ("stop" or "logprobs" or "top_logprobs"))).ToBytes();
     }
 
     private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };

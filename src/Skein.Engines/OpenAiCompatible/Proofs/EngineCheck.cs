@@ -46,6 +46,7 @@ public static partial class EngineCheck
     {
         // The lowest tier of all answers.
         Tier = row.Tier == ResumeTier.Unspecified || outcome.Tier < row.Tier ? outcome.Tier : row.Tier,
+        IsMadeAgain = row.IsMadeAgain || outcome.IsMadeAgain,
         Answers = row.Answers + 1,
         Equal = row.Equal + (outcome.Difference is null ? 1 : 0),
         Shown = row.Shown + (outcome.IsShown ? 1 : 0),
@@ -66,7 +67,11 @@ public static partial class EngineCheck
     /// <param name="Tier">The tier of the answer.</param>
     /// <param name="Difference">How it came out otherwise; null: it did not.</param>
     /// <param name="IsShown">Whether it had what the kind is about.</param>
-    private sealed record Outcome(ResumeTier Tier, string? Difference, bool IsShown);
+    private sealed record Outcome(ResumeTier Tier, string? Difference, bool IsShown)
+    {
+        /// <summary>Whether a lost answer is generated from its beginning, because it is not continued.</summary>
+        public bool IsMadeAgain { get; init; }
+    }
 
     private sealed partial class Trial(IInferenceEngine engine, EngineCheckKind kind, CancellationToken cancellationToken)
     {
@@ -99,7 +104,8 @@ public static partial class EngineCheck
                 var difference = DifferenceOf(whole, again, cut) is not { } what ? null
                     : cut is null ? $"made again it is another answer: {what} differs"
                     : $"after {cut.Value.Journal.NextIndex} tokens it goes on otherwise: {what} differs";
-                return new Outcome(tier, difference, isShown);
+                var told = tier == ResumeTier.None && whole.RepeatsExactly ? ResumeTier.Exact : tier;
+                return new Outcome(told, difference, isShown) { IsMadeAgain = tier == ResumeTier.None };
             }
             catch (FaultException exception)
             {
@@ -117,8 +123,17 @@ public static partial class EngineCheck
                 : again.Reason != whole.Reason ? "the finish reason"
                 : !again.Logprobs.SequenceEqual(logprobs) ? "a log probability"
                 : isUsageTold && CountsOf(again.Usage) != CountsOf(whole.Usage) ? "the usage"
+                : whole.Usage is { Raw.IsEmpty: false } all && again.Usage is { Raw.IsEmpty: false } rest && DetailsOf(all) != DetailsOf(rest)
+                    ? "a detail of the usage"
                 : null;
         }
+
+        // How many tokens of the prompt were cached depends on what the server was asked before.
+        private static string DetailsOf(Usage usage) => string.Join("; ", JsonElement.Parse(usage.Raw.Span).EnumerateObject()
+            .Where(member => member.Value.ValueKind == JsonValueKind.Object)
+            .SelectMany(member => member.Value.EnumerateObject().Where(count => count.Name != "cached_tokens")
+                .Select(count => $"{member.Name}.{count.Name} {count.Value.GetRawText()}"))
+            .Order(StringComparer.Ordinal));
 
         private static (uint? Prompt, uint? Answer) CountsOf(Usage? usage) => (usage?.PromptTokens, usage?.CompletionTokens);
 

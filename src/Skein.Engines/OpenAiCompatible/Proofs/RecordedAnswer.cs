@@ -36,6 +36,9 @@ internal sealed class RecordedAnswer
     /// <summary>The tier that its start states.</summary>
     public ResumeTier Tier => _start.ResumeTier;
 
+    /// <summary>Whether its start states that it is the same when it is generated again.</summary>
+    public bool RepeatsExactly => _start.RepeatsExactly;
+
     /// <summary>Why it ended; unspecified if it was not read to its end.</summary>
     public FinishReason Reason { get; private set; }
 

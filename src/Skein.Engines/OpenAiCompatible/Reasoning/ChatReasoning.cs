@@ -47,5 +47,13 @@ internal sealed record ChatReasoning(ReasoningForm? Form, bool Trims, bool Follo
         SplitAnswer? Undivided() => calls is null ? null : new SplitAnswer(splitter: null, calls, delivered, content);
     }
 
+    /// <summary>What an answer that is not divided begins with: the marks that the template has written at the end of the prompt. Empty: nothing.</summary>
+    /// <param name="promptEnd">Text of the last tokens of the prompt.</param>
+    public string MarksIn(string promptEnd) =>
+        Form is not null && (Form.OpenedBy(promptEnd) is not null || Form.IsClosedBy(promptEnd))
+        && promptEnd.LastIndexOf(Form.Open, StringComparison.Ordinal) is >= 0 and var open
+            ? promptEnd[open..]
+            : "";
+
     private static FaultException Refused(string why) => new(Fault.ResumeRefused, $"{why}; allowed: an answer that is generated from its beginning");
 }

@@ -13,7 +13,7 @@ internal sealed class SgLangProfile : ServerProfile
 
     /// <summary>Members that change nothing in an answer.</summary>
     private static readonly string[] UnusedMembers =
-        ["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options"];
+        ["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options", "logprobs", "top_logprobs"];
 
     /// <summary>Members that make another prompt, which /tokenize renders, or ask for ids, which are known.</summary>
     private static readonly string[] ChatMembers = ["chat_template_kwargs", .. SgLangAskedIds.Members];

@@ -14,6 +14,7 @@ internal sealed class TextAnswer
     private static readonly string[] ChunkMembers = ["id", "object", "created", "model", "choices", "usage", "error"];
 
     private readonly GenerateRequest _request;
+    private readonly int? _promptTokens;
     private readonly AnswerText _text;
     private readonly HeldToolCalls _calls;
     private uint _next;
@@ -23,10 +24,11 @@ internal sealed class TextAnswer
     private ReadOnlyMemory<byte> _chunk;
     private ReadOnlyMemory<byte> _lastChoice;
 
+    /// <param name="promptTokens">Tokens of the client's prompt, where the answer is resumed; null: not known.</param>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
-    public TextAnswer(GenerateRequest request, string engine)
+    public TextAnswer(GenerateRequest request, string engine, int? promptTokens = null)
     {
-        _request = request;
+        (_request, _promptTokens) = (request, promptTokens);
         _calls = new HeldToolCalls(engine);
         _next = request.Resume?.NextIndex ?? 0;
         Echo = request.Echo ? Encoding.UTF8.GetBytes(request.Text) : [];
@@ -71,9 +73,10 @@ internal sealed class TextAnswer
 
         // On a resumed answer the server counts what was delivered as a part of the prompt: one index is about one token.
         var resumed = (int)(_request.Resume?.NextIndex ?? 0);
-        _usage = new Usage { PromptTokens = (uint)Math.Max(0, prompt - resumed), CompletionTokens = (uint)Math.Max(0, completion + resumed) };
+        prompt = resumed == 0 ? prompt : _promptTokens ?? Math.Max(0, prompt - resumed);
+        _usage = new Usage { PromptTokens = (uint)Math.Max(0, prompt), CompletionTokens = (uint)Math.Max(0, completion + resumed) };
         if (resumed > 0)
-            _usage.Raw = ByteString.CopyFrom(TextUsage.OfResumed(usage, hasReasoning: !_request.Resume!.RawDeltas.IsEmpty));
+            _usage.Raw = ByteString.CopyFrom(TextUsage.OfResumed(usage, prompt, hasReasoning: !_request.Resume!.RawDeltas.IsEmpty));
         else
         {
             _usage.Raw = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(usage));

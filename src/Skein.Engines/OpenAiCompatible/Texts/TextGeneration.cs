@@ -9,21 +9,24 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
     // After the finish_reason the counts may come, and [DONE]. Some servers send neither, and keep the connection open.
     private static readonly TimeSpan UsageTimeout = TimeSpan.FromSeconds(1);
 
+    /// <param name="promptTokens">Counts the client's prompt for an answer that is resumed; null: only the server's own count is known.</param>
     public IAsyncEnumerable<GenerateFrame> RunAsync(
-        GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken) =>
-        RunAsync(request, model, tier, tokens: null, cancellationToken);
+        GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken,
+        Func<ValueTask<int?>>? promptTokens = null) =>
+        RunAsync(request, model, tier, tokens: null, promptTokens, cancellationToken);
 
     /// <summary>Begins a chat whose server tells the ids of the answer beside its deltas: one index is one token.</summary>
     public IAsyncEnumerable<GenerateFrame> RunWithIdsAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens tokens, CancellationToken cancellationToken) =>
-        RunAsync(request, model, tier, tokens, cancellationToken);
+        RunAsync(request, model, tier, tokens, promptTokens: null, cancellationToken);
 
     private async IAsyncEnumerable<GenerateFrame> RunAsync(
-        GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens? tokens,
+        GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens? tokens, Func<ValueTask<int?>>? promptTokens,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckResume(request.Resume, tier);
-        var answer = new TextAnswer(request, http.Name);
+        var prompt = promptTokens is not null && request.Resume is { NextIndex: > 0 } ? await promptTokens() : null;
+        var answer = new TextAnswer(request, http.Name, prompt);
         var ids = tokens?.Read(request);
         // With ids the first event may have those of the prompt.
         var hasStarted = ids is null;

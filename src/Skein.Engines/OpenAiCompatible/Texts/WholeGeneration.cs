@@ -7,42 +7,79 @@ using Skein.Engines.Text;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>
-/// Generates answers that the server does not stream, because they have the log probabilities of the prompt: one call, one frame. Thread-safe.
+/// Generates answers that the server does not stream, or tells more of when it does not. The time of one call is bounded as the silence of a stream.
+/// Thread-safe.
 /// </summary>
 internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
 {
+    /// <summary>The gateway bounds the time without a sign of life. Whether the server runs is asked meanwhile.</summary>
+    internal static readonly TimeSpan SignInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>A frame stays well below the bound of a message between replica and gateway.</summary>
+    private const int MostLogprobsOfFrame = 128;
+
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (request.Resume is { NextIndex: > 0 })
-            throw new FaultException(Fault.ResumeRefused, "an answer with the log probabilities of its prompt comes whole and cannot be resumed");
+            throw new FaultException(Fault.ResumeRefused, "an answer that its server tells in one piece cannot be resumed");
 
         yield return AnswerFrames.Start(model, TokenUnit.Chunk, ResumeTier.None, [], resumedAt: 0, echo: []);
 
         var isChat = request.Chat is not null;
         var path = isChat ? "v1/chat/completions" : "v1/completions";
-        var data = await http.GenerateAsync(path, TextBody.OfWhole(profile, request, model.Name), request, cancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var call = http.GenerateAsync(path, TextBody.OfWhole(profile, request, model.Name), request, stop.Token).AsTask();
+        try
+        {
+            while (await Task.WhenAny(call, Task.Delay(SignInterval, http.Time, stop.Token)) != call)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                yield return AnswerFrames.Alive();
+            }
+
+            foreach (var frame in FramesOf(await call, request, isChat))
+                yield return frame;
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            // Its failure was thrown above, unless the caller left before.
+            await ((Task)call).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private List<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat)
+    {
         if (data.Elements("choices").FirstOrDefault() is not { ValueKind: JsonValueKind.Object } choice)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no choice");
 
         // The server echoes and stops; a stop text may also be in the prompt.
         var taken = new GenerateRequest(request) { Echo = false };
         taken.Stop.Clear();
-        taken.ClearLogprobs();
+        if (!isChat)
+            taken.ClearLogprobs();
+
         var answer = new TextAnswer(taken, http.Name);
         answer.Note(data);
-        var frame = answer.Add(isChat ? TextDelta.OfChat(choice, taken) : TextDelta.OfCompletion(choice, taken));
-        if (!answer.HasEnded)
+        var delta = isChat ? TextDelta.OfChat(choice, taken) : TextDelta.OfCompletion(choice, taken);
+        if (!delta.End.IsEnd)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no finish_reason");
 
-        var last = answer.Finish();
-        frame?.Logprobs.Clear();
-        if (choice.Member("logprobs") is { ValueKind: JsonValueKind.Object } logprobs)
-            (frame ?? last).RawLogprobs = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(logprobs));
+        var frames = Parts(delta).Select(answer.Add).OfType<GenerateFrame>().ToList();
+        frames.Add(answer.Finish());
+        // The form of completions tells the tokens of the prompt, too. Those of chats are one entry a token of the answer.
+        if (delta.Logprobs.Count == 0 && choice.Member("logprobs") is { ValueKind: JsonValueKind.Object } logprobs)
+            frames[0].RawLogprobs = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(logprobs));
 
-        if (frame is not null)
-            yield return frame;
+        return frames;
+    }
 
-        yield return last;
+    // All of the answer, and then the log probabilities that its frame has no room for.
+    private static IEnumerable<TextDelta> Parts(TextDelta delta)
+    {
+        yield return delta with { Logprobs = [.. delta.Logprobs.Take(MostLogprobsOfFrame)] };
+        foreach (var more in delta.Logprobs.Skip(MostLogprobsOfFrame).Chunk(MostLogprobsOfFrame))
+            yield return new TextDelta("", null, null, default, more, default, "");
     }
 }

@@ -30,6 +30,9 @@ internal interface ITokenDialect
     /// </summary>
     ValueTask<ToolCallMarks?> ToolCallMarksAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ToolCallMarks?>(null);
 
+    /// <summary>Whether the client wants a chat that is not divided into reasoning and content. Default: false.</summary>
+    bool LeavesReasoning(GenerateRequest request) => false;
+
     /// <summary>The ids that its chat call tells. Default (null): it tells none.</summary>
     IChatTokens? ChatTokens => null;
 

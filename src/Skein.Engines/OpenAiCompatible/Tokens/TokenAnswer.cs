@@ -1,4 +1,5 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
@@ -13,6 +14,7 @@ internal sealed class TokenAnswer
     private readonly AnswerText _text;
     private readonly SplitAnswer? _split;
     private readonly IAnswerUsage? _usage;
+    private bool _trimsBegin;
     private int _count;
     private int _endTokens;
     private int? _cached;
@@ -23,13 +25,16 @@ internal sealed class TokenAnswer
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <param name="split">Divides the text into reasoning and content; null: all of it is content.</param>
     /// <param name="usage">What the usage has beside the counts; null: what the steps tell.</param>
+    /// <param name="trimsBegin">Whether white space at the beginning of the answer is dropped.</param>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
-    public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText, SplitAnswer? split = null, IAnswerUsage? usage = null)
+    public TokenAnswer(
+        TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText, SplitAnswer? split = null, IAnswerUsage? usage = null,
+        bool trimsBegin = false)
     {
-        (_call, _count, _split, _usage) = (call, call.Answer.Count, split, usage);
+        (_call, _count, _split, _usage, _trimsBegin) = (call, call.Answer.Count, split, usage, trimsBegin);
         usage?.Add(call.Answer);
         _text = new AnswerText(call.Request.Stop, echo);
-        _text.Append(answerText);
+        Append(answerText);
         if (split is not null)
         {
             split.Append(_text.Take());
@@ -76,7 +81,7 @@ internal sealed class TokenAnswer
         _count += step.Ids.Count;
         _split?.Note(step.Ids);
         _usage?.Add(step.Ids);
-        _text.Append(step.Text.Span);
+        Append(step.Text.Span);
         Show(frame, _text.Take());
         if (!step.End.IsEnd)
             (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(step.Choice.Span), ByteString.CopyFrom(step.Chunk.Span));
@@ -100,6 +105,13 @@ internal sealed class TokenAnswer
         return frame;
     }
 
+    private void Append(ReadOnlySpan<byte> text)
+    {
+        text = _trimsBegin ? text.TrimStart(" \t\r\n"u8) : text;
+        _trimsBegin &= text.IsEmpty;
+        _text.Append(text);
+    }
+
     private void Show(GenerateFrame frame, ReadOnlySpan<byte> text, bool isLast = false)
     {
         if (_split is null)
@@ -112,12 +124,12 @@ internal sealed class TokenAnswer
         _split.Take(frame);
     }
 
-    // The token that ends an answer counts. What was cached for a resumed answer is not what was cached for the client's prompt.
+    // The token that ends an answer counts.
     private Usage Counted()
     {
         var usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)(_count + (IsStopped ? 0 : _endTokens)) };
-        if (_call.Answer.Count == 0 && _cached is >= 0 and { } cached)
-            usage.CachedPromptTokens = (uint)cached;
+        if (_cached is >= 0 and { } cached)
+            usage.CachedPromptTokens = (uint)(_call.Answer.Count == 0 ? cached : TextUsage.CachedOfPrompt(cached, _call.Prompt.Count));
 
         usage.Raw = ByteString.CopyFrom((_usage?.Members is { IsEmpty: false } members ? members : _usageMembers).Span);
         return usage;

@@ -16,6 +16,19 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
     /// <summary>The ids that the server's chat call tells; null: it tells none.</summary>
     public IChatTokens? ChatTokens => dialect.ChatTokens;
 
+    /// <summary>Tokens of the client's prompt; null: the server does not say.</summary>
+    public async ValueTask<int?> PromptTokensAsync(GenerateRequest request, ModelDescription model, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await PromptAsync(request, model, cancellationToken)).Length;
+        }
+        catch (FaultException refusal) when (refusal.Fault is Fault.InvalidRequest or Fault.Unsupported || EngineErrors.IsMissingCall(refusal))
+        {
+            return null;
+        }
+    }
+
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -28,9 +41,12 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = await dialect.TextOfAsync(call, cancellationToken);
         var form = FormFor(request);
-        var split = request.Chat is null ? null : await SplitAsync(call, form, cancellationToken);
+        var isUndivided = request.Chat is not null && dialect.LeavesReasoning(request);
+        var split = request.Chat is null || isUndivided ? null : await SplitAsync(call, form, cancellationToken);
         var usage = request.Chat is null ? null : dialect.UsageOf(reasoning.Form, split is { IsDivided: true });
-        var answer = new TokenAnswer(call, echo, text, split, usage);
+        var begin = isUndivided ? Encoding.UTF8.GetBytes(reasoning.MarksIn(await PromptEndAsync(call, cancellationToken))) : echo;
+        var trimsBegin = isUndivided && begin.Length == 0 && reasoning is { Form: not null, Trims: true };
+        var answer = new TokenAnswer(call, begin, text, split, usage, trimsBegin);
         RefuseCalls(answer, form);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
@@ -99,13 +115,19 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
 
     private async ValueTask<SplitAnswer?> SplitAsync(TokenCall call, ToolCallForm? form, CancellationToken cancellationToken)
     {
-        var end = reasoning.NeedsPromptEnd ? call with { Prompt = [], Answer = [.. call.Prompt.TakeLast(ChatReasoning.PromptEndTokens)] } : null;
-        var text = end is null ? "" : Encoding.UTF8.GetString(await dialect.TextOfAsync(end, cancellationToken));
+        var text = await PromptEndAsync(call, cancellationToken);
         var calls = marks is not null && ChatJson.OffersTools(call.Request.Chat) ? new ToolCallWatch(marks) : null;
         if (calls is not null && form is null && calls.IsMark(call.Answer))
             throw RequestChecks.ResumeRefused("resume.token_ids has the beginning of a tool call; allowed: to generate the answer from its beginning");
 
         return reasoning.Split(call.Request.Resume, text, calls);
+    }
+
+    // Empty if it does not matter.
+    private async ValueTask<string> PromptEndAsync(TokenCall call, CancellationToken cancellationToken)
+    {
+        var end = reasoning.NeedsPromptEnd ? call with { Prompt = [], Answer = [.. call.Prompt.TakeLast(ChatReasoning.PromptEndTokens)] } : null;
+        return end is null ? "" : Encoding.UTF8.GetString(await dialect.TextOfAsync(end, cancellationToken));
     }
 
     private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>

@@ -32,6 +32,8 @@ internal sealed class VllmProfile : ServerProfile
         EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new VllmDialect(http));
 
+    public override bool ObeysSeeds => true;
+
     public override bool ReturnsChatIds => true;
 
     public override bool EchoesLogprobs => true;

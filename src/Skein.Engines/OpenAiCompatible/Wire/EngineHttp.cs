@@ -33,6 +33,9 @@ internal sealed class EngineHttp : IDisposable
     /// <summary>The server with its address, and the proxy of the environment that leads to it, for messages to the operator.</summary>
     public string Name { get; }
 
+    /// <summary>The clock of its timeouts.</summary>
+    public TimeProvider Time => _time;
+
     /// <summary>Removes the server's address from messages to clients.</summary>
     public EngineAddress Address { get; }
 

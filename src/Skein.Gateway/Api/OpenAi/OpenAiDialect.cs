@@ -85,6 +85,7 @@ internal sealed class OpenAiDialect : IApiDialect
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {
             var request = members.Read(body);
+            request.Generate.Whole = !request.Stream;
             var plan = AnswerPlan.For(request, format, now);
             return new ApiRequest(request.Generate, request.Stream
                 ? sessionId => new ChunkWriter(plan, sessionId)

@@ -22,6 +22,23 @@ public sealed class AnswerByRequestTests
         Assert.Contains("\"text_offset\":[7,8]", whole, StringComparison.Ordinal);
     }
 
+    /// <summary>Some servers tell more in a whole answer.</summary>
+    [Fact]
+    public async Task Post_WholeOrStreamed_TheEngineIsToldWhich()
+    {
+        var asked = new List<bool>();
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            asked.Add(session.Request.Whole);
+            Finish(session, Frames.Start(), Frames.Finish(0));
+        });
+
+        await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.WholeChat);
+        await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
+
+        Assert.Equal([true, false], asked);
+    }
+
     [Theory]
     [InlineData("functions", "function_call")]
     [InlineData("tools", "tool_calls")]

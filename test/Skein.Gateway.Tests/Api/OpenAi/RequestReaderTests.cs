@@ -56,6 +56,22 @@ public sealed class RequestReaderTests
         Assert.Empty(generate.Extra);
     }
 
+    /// <summary>llama.cpp tells no log probabilities then, others those of the chosen tokens. Absent, it means something else.</summary>
+    [Fact]
+    public void Read_ZeroAlternatives_ReachesTheEngineAsWritten()
+    {
+        Assert.Equal(["top_logprobs"], ExtraOf(Chat($$"""{{{Hello}}, "logprobs": true, "top_logprobs": 0}""")));
+        Assert.Equal(["logprobs"], ExtraOf(Completion("""{"prompt": "a", "logprobs": 0}""")));
+        Assert.Empty(ExtraOf(Chat($$"""{{{Hello}}, "logprobs": true}""")));
+        Assert.Empty(ExtraOf(Completion("""{"prompt": "a", "logprobs": 1}""")));
+
+        static IEnumerable<string> ExtraOf(OpenAiRequest request) => request.Generate.Extra.Select(member =>
+        {
+            Assert.Equal("0", member.Json.ToStringUtf8());
+            return member.Name;
+        });
+    }
+
     [Fact]
     public void Read_UnknownMembers_KeepsThemByteForByte()
     {

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Requests.OpenAiRequest>;
 using Skein.Gateway.Api.Http;
 using static Skein.Protocol.RequestLimits;
@@ -116,6 +117,8 @@ internal static class RequestMembers
             throw RequestRefusedException.Invalid("top_logprobs", $"{top} without logprobs; allowed: only with logprobs: true");
         if (request.Logprobs is true)
             request.Generate.Logprobs = request.TopLogprobs ?? 0;
+        if (request.TopLogprobs is 0)
+            KeepZero(request, "top_logprobs");
     }
 
     private static void SettleCompletion(OpenAiRequest request)
@@ -126,5 +129,11 @@ internal static class RequestMembers
             throw RequestRefusedException.Invalid("n", $"{request.Generate.N} for each of {prompts.Count} prompts; allowed: {RequestLimits.Prompts} in total");
         if (request.MaxTokens is { } maxTokens)
             request.Generate.MaxTokens = maxTokens;
+        if (request.Generate is { HasLogprobs: true, Logprobs: 0 })
+            KeepZero(request, "logprobs");
     }
+
+    // Servers differ in what it means, and an absent one means something else.
+    private static void KeepZero(OpenAiRequest request, string name) =>
+        request.Generate.Extra.Add(new RawMember { Name = name, Json = ByteString.CopyFromUtf8("0") });
 }
