@@ -1,3 +1,4 @@
+using Skein.Cli.Commands;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Upstreams;
@@ -11,11 +12,13 @@ internal static class HelpPages
     public static IReadOnlyList<(string Title, IReadOnlyList<string> Options)> Groups { get; } =
     [
         ("Model servers", NamesOf([.. UpstreamSettings.All, EngineSettings.Engine, .. EngineSettings.Details])),
+        ("Queue and balancing", NamesOf(GatewayCommand.OfQueue)),
         ("APIs", NamesOf(ApiSettings.All)),
         ("Answers and failover", NamesOf(StreamSettings.All)),
         ("Health of replicas", NamesOf(HealthSettings.All)),
         ("Bounds", NamesOf(BoundSettings.All)),
-        ("Keys and certificates", [.. NamesOf([.. LinkKeyFile.All, .. CertificateFiles.All]), "--api-key-file", "--link-ca", "--key-file", "--ca"]),
+        ("Keys and certificates",
+            [.. NamesOf([.. GatewayKeys.All, .. LinkKeyFile.All, .. CertificateFiles.All, .. GatewayConnection.Credentials]), "--link-ca"]),
         ("Group and network", NamesOf(EndpointSettings.All)),
         ("Telemetry and logs", [.. NamesOf(TelemetrySettings.All), "--log", "--log-format"]),
     ];
@@ -38,7 +41,11 @@ internal static class HelpPages
         ["chaos"] = ["skein chaos --duration 1m", "skein chaos --upstream http://10.0.0.5:8000,http://10.0.0.6:8000"],
         ["engines check"] = ["skein engines check http://10.0.0.5:8000"],
         ["config check"] = ["skein config check --config skein.json"],
-        ["api-keys new"] = ["skein api-keys new keys.json --name team-a --requests-per-minute 600"],
+        ["api-keys new"] =
+        [
+            "skein api-keys new keys.json --name team-a --requests-per-minute 600",
+            "skein api-keys new admin-keys.json --name prometheus --metrics only",
+        ],
     };
 
     private static IReadOnlyList<string> NamesOf(IEnumerable<ISetting> settings) => [.. settings.Select(setting => setting.Option.Name)];

@@ -19,6 +19,9 @@ internal sealed class BackgroundTasks : BackgroundService
         _ = ObserveAsync(loop);
     }
 
+    // The base ends its work with this token, and its host would log that as a crash.
+    public override Task StartAsync(CancellationToken cancellationToken) => base.StartAsync(CancellationToken.None);
+
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await _stopping.CancelAsync();

@@ -78,6 +78,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.UseQuietEnds();
+        app.Use(RefusalBodies.EnterAsync);
         app.UseHttpApi();
         // After CORS, so that web pages can read its refusals.
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
@@ -118,16 +119,19 @@ public sealed class GatewayApp : IAsyncDisposable
 
     /// <summary>
     /// Uses other aliases, limits and balancing policies from now on: <see cref="GatewayOptions.Aliases"/>, <see cref="GatewayOptions.Admission"/> without
-    /// <see cref="AdmissionOptions.TenantFairness"/>, <see cref="GatewayOptions.Streaming"/> and <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that
-    /// wait or run are not affected. All other options stay as they were when the gateway was built. Called by one thread.
+    /// <see cref="AdmissionOptions.TenantFairness"/>, <see cref="GatewayOptions.Streaming"/>, <see cref="GatewayOptions.Health"/> and
+    /// <see cref="ApiOptions.MaxBodyMemoryBytes"/>. Requests that wait or run are not affected. All other options stay as they were when the gateway was
+    /// built. Called by one thread.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of its range. Nothing has changed.</exception>
     public void Use(GatewayOptions options)
     {
         ModelAlias.Check(options.Aliases);
         options.Streaming.Validate();
+        options.Health.Validate();
         options.Api.Checked();
         Services.GetRequiredService<AdmissionQueue>().Use(options.Admission);
+        Services.GetRequiredService<FleetTracker>().Use(options.Health);
         Services.GetRequiredService<GenerationSessions>().Use(options.Streaming);
         Services.GetRequiredService<AliasedFleet>().Use(options.Aliases);
         Services.GetRequiredService<RequestMemoryBudget>().MaxBytes = options.Api.MaxBodyMemoryBytes;
@@ -160,7 +164,7 @@ public sealed class GatewayApp : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public ValueTask DisposeAsync() => _app.CloseAsync();
 
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
     {
@@ -187,5 +191,7 @@ public sealed class GatewayApp : IAsyncDisposable
         listener.Use(bound.Before);
         listener.Protocols = protocols;
         ServerTls.Apply(listener, options.Tls);
+        if (protocols == HttpProtocols.Http1)
+            listener.Use(RefusalBodies.Before);
     }
 }

@@ -138,10 +138,4 @@ internal static class GatewayServices
             return tasks;
         });
     }
-
-    /// <summary>The system's randomness: session ids must not be guessed.</summary>
-    private sealed class SystemRandomSource : IRandomSource
-    {
-        public ulong NextUInt64() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
-    }
 }

@@ -8,6 +8,8 @@ namespace Skein.Serving;
 /// <summary>A host whose owner starts and stops it.</summary>
 public static class OwnedHost
 {
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(2);
+
     /// <summary>Starts a host that listens on these endpoints.</summary>
     /// <returns>The endpoints, with their actual ports.</returns>
     /// <exception cref="BindException">An endpoint is in use, not this machine's, or not allowed.</exception>
@@ -25,6 +27,25 @@ public static class OwnedHost
             throw new BindException($"cannot listen on {named}: {cause.GetBaseException().Message}", cause);
         }
         return [.. endpoints.Zip(app.Urls, (endpoint, url) => new IPEndPoint(endpoint.Address, new Uri(url).Port))];
+    }
+
+    /// <summary>
+    /// Disposes the host. If it was not stopped, its connections are closed first, within 2 s: a request that came later would find no services.
+    /// </summary>
+    public static async ValueTask CloseAsync(this WebApplication app)
+    {
+        try
+        {
+            using var timeout = new CancellationTokenSource(CloseTimeout, TimeProvider.System);
+            if (!app.Lifetime.ApplicationStopped.IsCancellationRequested)
+                await app.StopAsync(timeout.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The host throws this when the time is over. It has aborted the requests that were left.
+        }
+
+        await app.DisposeAsync();
     }
 }
 

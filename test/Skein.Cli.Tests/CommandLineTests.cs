@@ -144,6 +144,7 @@ public class CommandLineTests
     [InlineData("skein: 'stauts' is not a verb. Did you mean 'status'? See 'skein --help'.", "stauts")]
     [InlineData("skein: 'frobnicate' is not a verb. See 'skein --help'.", "frobnicate", "--now")]
     [InlineData("skein: 'membrship' is not a verb. Did you mean 'membership'? See 'skein simulate --help'.", "simulate", "membrship")]
+    [InlineData("skein: a verb must come before '--stdin'; allowed: new, list, add, use, remove. See 'skein gossip-keys --help'.", "gossip-keys", "--stdin")]
     [InlineData("skein: 'ad' is not a verb. Did you mean 'add'? See 'skein gossip-keys --help'.", "gossip-keys", "ad", "file")]
     [InlineData("skein: Unrecognized command or argument '--jsno'. Did you mean '--json'? See 'skein status --help'.", "status", "--jsno")]
     public async Task Run_MisspeltWord_SuggestsTheRightOne(string message, params string[] arguments)

@@ -14,9 +14,10 @@ public sealed class OpenDoorsTests
         var bind = isClosed ? IPAddress.Loopback : IPAddress.Parse("10.0.0.1");
         string[] lines =
         [
-            .. OpenDoors.OfGateway(bind, isClosed, isClosed, isClosed ? "/trial.crt" : null, isClosed),
+            .. OpenDoors.OfGateway(bind, new OpenKeys(isClosed, isClosed), isClosed, isClosed ? "/trial.crt" : null, isClosed),
+            .. OpenDoors.OfGateway(bind, new OpenKeys(ForClients: false, ForAdmins: true), isClosed, null, isClosed),
             .. OpenDoors.OfReplica(bind, isClosed, isClosed, isClosed ? "/trial.crt" : null, isClosed),
-            .. OpenDoors.OfCluster(bind, isClosed, isClosed, isClosed, isClosed),
+            .. OpenDoors.OfCluster(bind, new OpenKeys(isClosed, isClosed), isClosed, isClosed, isClosed),
         ];
 
         Assert.NotEmpty(lines);
@@ -26,7 +27,7 @@ public sealed class OpenDoorsTests
     [Fact]
     public void OfGateway_WithKeys_NamesEveryPathThatNeedsNone()
     {
-        var lines = OpenDoors.OfGateway(IPAddress.Loopback, hasKeys: true, hasTls: true, trial: null, hasGossipKeys: true).ToList();
+        var lines = OpenDoors.OfGateway(IPAddress.Loopback, new OpenKeys(ForClients: true, ForAdmins: true), hasTls: true, trial: null, hasGossipKeys: true).ToList();
 
         Assert.Equal("open without a key: / /dashboard /livez /readyz /health /ping", lines[0]);
         Assert.Equal("open with any key: HTTP and gRPC, /version and /openapi.json too", lines[1]);
@@ -36,10 +37,10 @@ public sealed class OpenDoorsTests
     [Fact]
     public void OfCluster_Open_NamesEachFlagThatCloses()
     {
-        var block = string.Join('\n', OpenDoors.OfCluster(IPAddress.Loopback, hasKeys: false, hasTls: false, hasLinkKeys: false, hasGossipKeys: false));
+        var block = string.Join('\n', OpenDoors.OfCluster(IPAddress.Loopback, default, hasTls: false, hasLinkKeys: false, hasGossipKeys: false));
 
         Assert.All(
-            ["--api-key-file", "--tls-dev", "SKEIN_LINK_KEY_FILE", "SKEIN_GOSSIP_KEY_FILE", "/openapi.json", "/version"],
+            ["--api-key-file", "--admin-key-file", "--tls-dev", "SKEIN_LINK_KEY_FILE", "SKEIN_GOSSIP_KEY_FILE", "/openapi.json", "/version"],
             text => Assert.Contains(text, block, StringComparison.Ordinal));
     }
 

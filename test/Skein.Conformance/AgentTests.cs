@@ -16,14 +16,20 @@ public sealed class AgentTests(ClientTable table)
     /// <summary>A piece of the task's first answer before which its server dies.</summary>
     private const int PieceOfDeath = 3;
 
-    private static readonly NpmPackage Codex = new("@openai/codex", "0.171.0");
-    private static readonly NpmPackage Claude = new("@anthropic-ai/claude-code", "2.1.332");
-    private static readonly NpmPackage Opencode = new("opencode-ai", "1.18.33");
+    private static readonly NpmVersions Codex = Versions("@openai/codex", "0.171.0", "0.125.0");
+    private static readonly NpmVersions Claude = Versions("@anthropic-ai/claude-code", "2.1.332", "2.0.77", "1.0.128");
+    private static readonly NpmVersions Opencode = Versions("opencode-ai", "1.18.33", "1.3.2");
+
+    public static TheoryData<string, bool> CodexRuns => Codex.With(false, true);
+
+    public static TheoryData<string, bool> ClaudeRuns => Claude.With(false, true);
+
+    public static TheoryData<string, bool> OpencodeRuns => Opencode.With(false, true);
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task Codex_FinishesATask(bool serverDies) => FinishAsync(Codex, "responses", serverDies, (task, folder, http) => Codex.RunProgramAsync(
+    [MemberData(nameof(CodexRuns))]
+    public Task Codex_FinishesATask(string version, bool serverDies) => FinishAsync(
+        Codex.Asked(version), "responses", serverDies, (agent, task, folder, http) => agent.RunProgramAsync(
         "codex",
         [
             "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-c", "model_provider=skein", "-c", $"model={ScriptedEngine.Model}",
@@ -33,9 +39,9 @@ public sealed class AgentTests(ClientTable table)
         folder));
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task ClaudeCode_FinishesATask(bool serverDies) => FinishAsync(Claude, "messages", serverDies, (task, folder, http) => Claude.RunProgramAsync(
+    [MemberData(nameof(ClaudeRuns))]
+    public Task ClaudeCode_FinishesATask(string version, bool serverDies) => FinishAsync(
+        Claude.Asked(version), "messages", serverDies, (agent, task, folder, http) => agent.RunProgramAsync(
         "claude",
         ["-p", task.Prompt, "--model", ScriptedEngine.Model, "--allowedTools", "Write,Read"],
         new Dictionary<string, string>
@@ -47,9 +53,9 @@ public sealed class AgentTests(ClientTable table)
         folder));
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task Opencode_FinishesATask(bool serverDies) => FinishAsync(Opencode, "chat", serverDies, async (task, folder, http) =>
+    [MemberData(nameof(OpencodeRuns))]
+    public Task Opencode_FinishesATask(string version, bool serverDies) => FinishAsync(
+        Opencode.Asked(version), "chat", serverDies, async (agent, task, folder, http) =>
     {
         await File.WriteAllTextAsync(Path.Combine(folder, "opencode.json"), JsonSerializer.Serialize(new
         {
@@ -64,14 +70,17 @@ public sealed class AgentTests(ClientTable table)
             },
         }));
         var home = Directory.CreateDirectory(Path.Combine(folder, "home")).FullName;
-        return await Opencode.RunProgramAsync(
+        return await agent.RunProgramAsync(
             "opencode",
             ["run", "--model", $"skein/{ScriptedEngine.Model}", task.Prompt],
             new Dictionary<string, string> { ["HOME"] = home, ["XDG_CONFIG_HOME"] = home, ["XDG_DATA_HOME"] = home, ["XDG_CACHE_HOME"] = home },
             folder);
     });
 
-    private Task FinishAsync(NpmPackage agent, string api, bool serverDies, Func<FileTask, string, string, Task<string>> runAsync)
+    private static NpmVersions Versions(string name, params IEnumerable<string> newestFirst) => new([.. newestFirst.Select(version => new NpmPackage(name, version))]);
+
+    /// <param name="runAsync">Given the agent, the task, a folder to work in and the gateway's address.</param>
+    private Task FinishAsync(NpmPackage agent, string api, bool serverDies, Func<NpmPackage, FileTask, string, string, Task<string>> runAsync)
     {
         Assert.SkipUnless(serverDies || Form.IsLong, Form.SkipMessage);
         return table.RunAsync(agent, api, serverDies ? "task, server dies" : "task", async () =>
@@ -84,7 +93,7 @@ public sealed class AgentTests(ClientTable table)
                 var trap = serverDies ? DeathTrap.At(PieceOfDeath) : null;
                 await using var setting = await GatewayWithEngines.StartAsync(task.Answer, engines: trap is null ? 1 : 2, trap);
 
-                var running = runAsync(task, folder, setting.Http);
+                var running = runAsync(agent, task, folder, setting.Http);
                 if (trap is not null)
                     await trap.EndCaughtAsync();
                 var output = await running;

@@ -12,12 +12,15 @@ public sealed class LibraryTests(ClientTable table, SdkGateway shared) : IClassF
     private const string Vector = """{"vector":[3,0.5]}""";
 
     /// <summary>By their scripts.</summary>
-    private static readonly Dictionary<string, NpmPackage> Libraries = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, NpmPackage[]> Libraries = new(StringComparer.Ordinal)
     {
-        ["langchain"] = new("@langchain/openai", "1.6.0", "@langchain/core"),
-        ["llamaindex"] = new("@llamaindex/openai", "0.4.23", "llamaindex@0.12.1"),
-        ["continue"] = new("@continuedev/openai-adapters", "1.37.0"),
-        ["instructor"] = new("@instructor-ai/instructor", "1.7.0", "openai@4.104.0", "zod@3.25.76"),
+        ["langchain"] = [new("@langchain/openai", "1.6.0", "@langchain/core"), new("@langchain/openai", "0.6.17", "@langchain/core@0.3.80")],
+        ["llamaindex"] = [new("@llamaindex/openai", "0.4.23", "llamaindex@0.12.1"), new("@llamaindex/openai", "0.3.7", "llamaindex@0.10.6")],
+        ["continue"] = [new("@continuedev/openai-adapters", "1.37.0"), new("@continuedev/openai-adapters", "1.0.19")],
+        ["instructor"] =
+        [
+            new("@instructor-ai/instructor", "1.7.0", "openai@4.104.0", "zod@3.25.76"), new("@instructor-ai/instructor", "1.6.0", "openai@4.104.0", "zod@3.25.76"),
+        ],
     };
 
     [Theory]
@@ -56,9 +59,11 @@ public sealed class LibraryTests(ClientTable table, SdkGateway shared) : IClassF
             expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),
             (await client.RunScriptAsync($"{library}.mjs", [shared.Http, situation, .. arguments])).Trim()));
 
-    private Task RunAsync(string library, string situation, Func<NpmPackage, Task> test)
+    /// <summary>Runs a test with each version of a library. The first one that fails ends it.</summary>
+    private async Task RunAsync(string library, string situation, Func<NpmPackage, Task> test)
     {
         Assert.SkipUnless(Form.IsLong, Form.SkipMessage);
-        return table.RunAsync(Libraries[library], "chat", situation, () => test(Libraries[library]));
+        foreach (var client in Libraries[library])
+            await table.RunAsync(client, "chat", situation, () => test(client));
     }
 }

@@ -8,11 +8,11 @@ namespace Skein.Conformance;
 /// <summary>Client libraries of Anthropic's and OpenAI's APIs, with their own helpers for streams.</summary>
 public sealed class SdkTests(ClientTable table, SdkGateway shared) : IClassFixture<SdkGateway>
 {
-    private static readonly (NpmPackage Package, string Script, string Api) Anthropic =
-        (new NpmPackage("@anthropic-ai/sdk", "1.10.0"), "anthropic-sdk.mjs", "messages");
+    private static readonly (NpmPackage[] Versions, string Script, string Api) Anthropic =
+        ([new("@anthropic-ai/sdk", "1.10.0"), new("@anthropic-ai/sdk", "0.137.0"), new("@anthropic-ai/sdk", "0.60.0")], "anthropic-sdk.mjs", "messages");
 
-    private static readonly (NpmPackage Package, string Script, string Api) Responses =
-        (new NpmPackage("openai", "7.55.0"), "openai-responses.mjs", "responses");
+    private static readonly (NpmPackage[] Versions, string Script, string Api) Responses =
+        ([new("openai", "7.55.0"), new("openai", "6.49.0"), new("openai", "5.23.2")], "openai-responses.mjs", "responses");
 
     [Theory]
     [InlineData("plain", """{"text":"STORY","stop":"end_turn","input":11,"output":7}""")]
@@ -60,17 +60,21 @@ public sealed class SdkTests(ClientTable table, SdkGateway shared) : IClassFixtu
     private static bool SaysTheBeginning(JsonNode answer) =>
         answer["streamed"]!.GetValue<string>().StartsWith("Once upon", StringComparison.Ordinal);
 
-    private Task CheckAsync((NpmPackage Package, string Script, string Api) client, string situation, string expected) =>
-        table.RunAsync(client.Package, client.Api, situation, async () =>
-        {
-            var output = await client.Package.RunScriptAsync(client.Script, shared.Http, situation);
+    private Task CheckAsync((NpmPackage[] Versions, string Script, string Api) client, string situation, string expected) =>
+        RunAsync(client, situation, async package => Assert.Equal(
+            expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal),
+            (await package.RunScriptAsync(client.Script, shared.Http, situation)).Trim()));
 
-            Assert.Equal(expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal), output.Trim());
-        });
+    private Task DieAsync((NpmPackage[] Versions, string Script, string Api) client, int engines, string situation, Action<JsonNode> check) =>
+        RunAsync(client, situation, async package => check(JsonNode.Parse(
+            await GatewayWithEngines.WhileServerDiesAsync(engines, http => package.RunScriptAsync(client.Script, http, situation)))!));
 
-    private Task DieAsync((NpmPackage Package, string Script, string Api) client, int engines, string situation, Action<JsonNode> check) =>
-        table.RunAsync(client.Package, client.Api, situation, async () => check(JsonNode.Parse(
-            await GatewayWithEngines.WhileServerDiesAsync(engines, http => client.Package.RunScriptAsync(client.Script, http, situation)))!));
+    /// <summary>Runs a test with the versions of a client that the form has. The first one that fails ends it.</summary>
+    private async Task RunAsync((NpmPackage[] Versions, string Script, string Api) client, string situation, Func<NpmPackage, Task> test)
+    {
+        foreach (var package in client.Versions.Take(Form.IsLong ? client.Versions.Length : 1))
+            await table.RunAsync(package, client.Api, situation, () => test(package));
+    }
 }
 
 /// <summary>The gateway of the tests in which nothing breaks.</summary>

@@ -25,7 +25,11 @@ public sealed class ServerChaosTests
 
         Assert.True(end.ExitCode == 0, $"exit code {end.ExitCode}\n{end.Output}\n{end.Errors}");
         var report = JsonSerializer.Deserialize<ServerChaosReport>(end.Output, JsonSerializerOptions.Web)!;
+        // Only faults by which an answer was lost in its middle count.
         Assert.Equal(4, report.FaultCount);
+        Assert.Equal(["kill", "restart"], report.Faults.Keys);
+        Assert.InRange(report.Rows.Sum(row => row.Lost), report.FaultCount, 16);
+        Assert.All(report.Rows, row => Assert.Equal((row.LostBy.Values.Sum(), row.Lost, 0), (row.Lost, row.Equal, row.Errors)));
         Assert.All(report.Rows.Where(row => row.Request is "completion" or "chat" or "chat-logprobs"), row => Assert.Equal("exact", row.Tier));
         TestContext.Current.TestOutputHelper?.WriteLine(end.Output);
     }

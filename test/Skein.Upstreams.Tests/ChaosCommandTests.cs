@@ -54,12 +54,13 @@ public sealed class ChaosCommandTests(ITestOutputHelper output)
         };
         var restart = $$"""bash -c 'exec 3<>/dev/tcp/{host}/{{control.Port}}; printf "GET /{port} HTTP/1.1\r\nHost: test\r\n\r\n" >&3; head -n 1 <&3'""";
 
-        var (code, text) = await RunAsync(servers, "--faults", "freeze,restart", "--max-faults", "3", "--restart-command", restart);
+        var (code, text) = await RunAsync(servers, "--faults", "freeze,restart", "--max-faults", "2", "--restart-command", restart);
 
         Assert.True(code == 0, text);
         Assert.Contains("PASS", text, StringComparison.Ordinal);
         Assert.Matches("freeze upstream-[12] for", text);
-        Assert.InRange(restarts, 1, 2);
+        // Faults by which no answer is lost do not count: a short freeze, a restart between two answers.
+        Assert.InRange(restarts, 1, 20);
     }
 
     [Theory]

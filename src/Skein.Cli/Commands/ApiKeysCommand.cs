@@ -12,7 +12,11 @@ internal static class ApiKeysCommand
     private static readonly Argument<string> KeyName = new("name") { Description = "Name of a key, as printed by 'list'" };
 
     private static readonly Setting<string?> Name = Setting.Text("name", "name", "Name of the key in logs, metrics and lists; unique").Of("apiKeys");
-    private static readonly Setting<bool> Admin = Setting.Flag("admin", "Allow /admin and /metrics too");
+    private static readonly Setting<bool> Admin = Setting.Flag("admin", "Allow /admin and /metrics too; keys of --admin-key-file always do");
+    private static readonly Setting<MetricsAccess> Metrics = Setting.Choice(
+        "metrics", "Allow /metrics without admin rights: also, beside the APIs, or only [default: no]", MetricsAccess.No,
+        ("no", MetricsAccess.No), ("also", MetricsAccess.Also), ("only", MetricsAccess.Only)).Of("apiKeys");
+
     private static readonly Setting<IReadOnlyList<string>> Models = Setting.List(
         "models", "name", "Models that the key may ask for [default: all]", "names of models", 64, name => name.Length > 0);
 
@@ -35,8 +39,8 @@ internal static class ApiKeysCommand
         """)
     {
         CommandLine.Verb(
-            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams, MaxPriority],
-            NewAsync, KeyFile),
+            "new", "Add a key to the file and print it: it cannot be shown again",
+            [Name, Admin, Metrics, Models, Requests, Tokens, DayTokens, Streams, MaxPriority], NewAsync, KeyFile),
         CommandLine.Verb("list", "Print the names and limits of the keys", [], List, KeyFile),
         CommandLine.Verb("revoke", "Remove a key: its next request is refused", [], Revoke, KeyFile, KeyName),
     };
@@ -50,7 +54,8 @@ internal static class ApiKeysCommand
         var key = new ApiKey
         {
             Name = Name.Read(sources) ?? throw new UsageException("--name is missing; allowed: 1 to 64 letters, digits, '.', '_' or '-'"),
-            Hash = ApiKey.HashOf(secret), Admin = Admin.Read(sources), Models = Models.Read(sources), RequestsPerMinute = Requests.Read(sources),
+            Hash = ApiKey.HashOf(secret), Admin = Admin.Read(sources), Metrics = Metrics.Read(sources), Models = Models.Read(sources),
+            RequestsPerMinute = Requests.Read(sources),
             TokensPerMinute = Tokens.Read(sources), TokensPerDay = DayTokens.Read(sources), Streams = Streams.Read(sources),
             MaxPriority = MaxPriority.Read(sources),
         };
@@ -63,7 +68,8 @@ internal static class ApiKeysCommand
             throw new UsageException(error.Message);
         }
         await Console.Out.WriteLineAsync(secret);
-        await Console.Error.WriteLineAsync($"key '{key.Name}' is in {path}; start gateways with --api-key-file {path}");
+        await Console.Error.WriteLineAsync(
+            $"key '{key.Name}' is in {path}; start gateways with --api-key-file {path}, or --admin-key-file for a file of administrators");
         return CommandLine.Success;
     }
 
@@ -90,7 +96,7 @@ internal static class ApiKeysCommand
     {
         string?[] parts =
         [
-            key.Admin ? "admin" : null,
+            key.Admin ? "admin" : null, key.Metrics is MetricsAccess.No ? null : key.Metrics is MetricsAccess.Only ? "metrics only" : "metrics",
             key.Models.Count > 0 ? $"models {string.Join(", ", key.Models)}" : "all models",
             Limit(key.RequestsPerMinute, "requests/min"), Limit(key.TokensPerMinute, "tokens/min"), Limit(key.TokensPerDay, "tokens/day"),
             Limit(key.Streams, "at the same time"),

@@ -41,7 +41,7 @@ internal static class BenchCommand
         {
             Target = Target.Read(sources) ?? GatewayConnection.Address.Read(sources),
             Key = GatewayConnection.Key(sources),
-            TrustedRoots = GatewayConnection.TrustedRoots(sources),
+            Tls = GatewayConnection.Tls(sources),
             Model = Model.Read(sources) ?? "",
             Concurrency = Concurrency.Read(sources),
             Requests = Requests.Read(sources),
@@ -74,7 +74,8 @@ internal static class BenchCommand
         }
     }
 
-    private static bool TryReadMembers(string text, out IReadOnlyDictionary<string, JsonElement> members)
+    /// <summary>Reads additional members of requests.</summary>
+    internal static bool TryReadMembers(string text, out IReadOnlyDictionary<string, JsonElement> members)
     {
         Dictionary<string, JsonElement>? read = null;
         try

@@ -47,8 +47,8 @@ internal static class ChaosCommand
         "Inject faults into the replicas of a cluster under load, or into model servers (--upstream, --server-command), and check every answer; "
         + "exits 1 unless every stream was complete and exact",
         [
-            Duration, Seed, Streams, .. OfClusters, MaxTokens, Faults, .. ServerChaosCommand.Settings, GatewayConnection.KeyPath,
-            GatewayConnection.Authorities, CommandOutput.Json, Moved,
+            Duration, Seed, Streams, .. OfClusters, MaxTokens, Faults, .. ServerChaosCommand.Settings, .. GatewayConnection.Credentials,
+            CommandOutput.Json, Moved,
         ],
         RunAsync);
 
@@ -68,7 +68,7 @@ internal static class ChaosCommand
             throw new UsageException($"--streams {streams} is not allowed with model servers; allowed: 1 to {ServerChaosOptions.MostStreams}");
         var options = new ServerChaosOptions
         {
-            Gateway = new Uri("http://127.0.0.1"), Key = GatewayConnection.Key(sources), TrustedRoots = GatewayConnection.TrustedRoots(sources),
+            Gateway = new Uri("http://127.0.0.1"), Key = GatewayConnection.Key(sources), Tls = GatewayConnection.Tls(sources),
             Duration = Duration.Read(sources), Seed = Seed.Read(sources), MaxTokens = MaxTokens.Read(sources),
         };
         options = Streams.Read(sources) is { } given ? options with { Streams = given } : options;
@@ -90,12 +90,12 @@ internal static class ChaosCommand
         options = options with { Kinds = await PossibleAsync(options.Kinds, sources, signal.Stop) };
         using var cable = await ChaosNetwork.ConnectAsync(options.Kinds, specs.Count, options.Seed);
         using var cluster = new LocalCluster(
-            ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { }, options.TrustedRoots);
+            ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { }, options.Tls);
         try
         {
             await UpCommand.StartAsync(cluster, signal.Stop);
             var member = cluster.Members[0].LastReady!;
-            using var gateway = new GatewayClient(member.HttpUrl, options.Key, options.TrustedRoots);
+            using var gateway = new GatewayClient(member.HttpUrl, options.Key, options.Tls);
             // Half of the clients use HTTP, as most do; the other half use gRPC, which numbers the tokens.
             options = options with { Targets = [member.HttpUrl, member.GrpcUrl] };
             var target = new LocalChaosCluster(cluster, cable, gateway, TimeProvider.System);
@@ -131,7 +131,7 @@ internal static class ChaosCommand
         FaultEvery = FaultEvery.Read(sources),
         Kinds = Faults.Read(sources),
         Key = GatewayConnection.Key(sources),
-        TrustedRoots = GatewayConnection.TrustedRoots(sources),
+        Tls = GatewayConnection.Tls(sources),
     };
 
     /// <summary>The faults that are possible here. Faults that lose packets need this process in a network of its own: it restarts there.</summary>

@@ -39,7 +39,7 @@ internal static class ConfigCommand
         var configuration = GatewayCommand.Read(sources);
         // The gateway's own checks. It is not started.
         await using var gateway = GatewayCommand.Build(configuration);
-        var keys = configuration.Keys is { } ring ? $"{ring.Keys.Count} API keys" : "no API keys";
+        var keys = configuration.Keys is { } keyFiles ? $"{keyFiles.Ring.Keys.Count} API keys" : "no API keys";
         Console.WriteLine($"{sources.Path} is valid: {configuration.Upstreams.Count} upstreams, {configuration.Options.Aliases.Count} aliases, {keys}");
         var fixedKeys = GatewayCommand.Settings.Where(setting => !setting.IsLive && sources.Find(setting) is not null).Select(setting => setting.Key).ToList();
         Console.WriteLine(fixedKeys.Count > 0

@@ -60,9 +60,6 @@ internal static class GatewayCommand
         "allowed-hosts", "name", "Host names, besides localhost, that clients may use while the gateway listens on loopback; * allows any",
         "host names without port, or *", 64, name => name == "*" || Uri.CheckHostName(name) == UriHostNameType.Dns);
 
-    private static readonly Setting<string?> ApiKeyPath = Setting.Text(
-        "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes").Live();
-
     private static readonly Setting<string?> LinkAuthorities = Setting.Text(
         "link-ca", "file", "PEM file with the authorities of the certificates of replicas and other gateways [default: those of the system]");
 
@@ -70,12 +67,21 @@ internal static class GatewayCommand
         "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 5s]", TimeSpan.FromSeconds(5),
         TimeSpan.FromMinutes(10));
 
+    /// <summary>Who waits, and who serves.</summary>
+    internal static IReadOnlyList<ISetting> OfQueue { get; } =
+        [Policy, ModelPolicies, MeasuredWeights, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness];
+
+    /// <summary>What a gateway does with requests. <c>skein up</c> takes them for its gateways.</summary>
+    internal static IReadOnlyList<ISetting> OfRequests { get; } =
+    [
+        .. OfQueue, AllowedHosts, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. TelemetrySettings.All,
+    ];
+
     /// <summary>All settings of a gateway.</summary>
     internal static IReadOnlyList<ISetting> Settings { get; } =
     [
-        Http, Grpc, QueueLength, QueueTimeout, NoReplicaTimeout, QueuePromptTokens, TenantFairness, MeasuredWeights, Policy, ModelPolicies, ExpectedReplicas,
-        AllowedHosts, ApiKeyPath, LameDuck, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All,
-        .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. TelemetrySettings.All, .. EndpointSettings.All,
+        Http, Grpc, .. OfRequests, ExpectedReplicas, LameDuck, .. GatewayKeys.All, .. LinkKeyFile.All, LinkAuthorities, .. CertificateFiles.All,
+        .. UpstreamSettings.All, .. EndpointSettings.All,
     ];
 
     public static Command Create() => CommandLine.Verb("gateway", "Run one gateway", Settings, RunAsync);
@@ -87,12 +93,12 @@ internal static class GatewayCommand
     {
         certificates ??= CertificateFiles.Open(sources);
         var linkKeys = LinkKeyFile.Open(sources);
-        var keys = ApiKeyPath.Read(sources) is { } path ? new ApiKeyFile(path, "--api-key-file") : null;
-        string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys is null ? "--api-key-file" : null];
+        var keys = GatewayKeys.Open(sources);
+        string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys?.AreForClients == true ? null : "--api-key-file"];
         var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
         var upstreams = UpstreamSettings.ReadConfigured(sources);
         var options = ReadOptions(sources, settings, certificates, upstreams) with { Link = ReadLink(sources, certificates, linkKeys) };
-        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, linkKeys, keys, keys?.Read());
+        return new GatewayConfiguration(sources, settings, options, upstreams, certificates, linkKeys, keys);
     }
 
     /// <summary>Builds a gateway that is not yet started.</summary>
@@ -118,8 +124,7 @@ internal static class GatewayCommand
     {
         if (keys is not null && !keys.Keys.Any(key => key.Admin))
         {
-            yield return "no key of --api-key-file has admin rights: /admin and /metrics are open to nobody; "
-                + "add one: skein api-keys new FILE --name NAME --admin";
+            yield return "no API key has admin rights: /admin is open to nobody; add one: skein api-keys new FILE --name NAME --admin";
         }
     }
 
@@ -138,8 +143,8 @@ internal static class GatewayCommand
         foreach (var upstream in configuration.Upstreams)
             gateway.Upstreams.Add(upstream.Options);
         if (configuration.Keys is { } keys)
-            gateway.Keys.Use(keys);
-        foreach (var warning in WarningsOf(configuration.Keys))
+            gateway.Keys.Use(keys.Ring);
+        foreach (var warning in WarningsOf(configuration.Keys?.Ring))
             await Console.Error.WriteLineAsync($"skein: {warning}");
         var logs = gateway.Services.GetRequiredService<ILoggerFactory>();
         var reports = new FileReports(logs.CreateLogger<FileReports>(), gateway.Configuration);
@@ -169,7 +174,8 @@ internal static class GatewayCommand
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
             certificates is not null,
             OpenDoors.OfGateway(
-                settings.BindAddress, configuration.Keys is not null, certificates is not null, certificates?.TrialPath, settings.Keys is not null));
+                settings.BindAddress, new OpenKeys(configuration.Keys?.AreForClients == true, configuration.Keys is not null), certificates is not null,
+                certificates?.TrialPath, settings.Keys is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // Who presses Ctrl-C waits in front of the terminal, and has no load balancer.
         if (!signal.IsInterrupted)

@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
+using Skein.Load;
 using Skein.Operations.Fleet;
 
 namespace Skein.Cli.Commands;
@@ -21,10 +23,18 @@ internal static class GatewayConnection
     public static Setting<string?> Authorities { get; } = Setting.Text(
         "ca", "file", "PEM file with the authorities of the gateway's certificate [default: those of the system]");
 
-    /// <summary>The flags of every client verb.</summary>
-    public static IReadOnlyList<ISetting> All { get; } = [Address, KeyPath, Authorities];
+    private static readonly Setting<string?> CertificatePath = Setting.Text(
+        "client-cert", "file", "PEM file with the certificate to show to a gateway that asks for one (mTLS), and its intermediates");
 
-    public static GatewayClient Open(SettingSources sources) => new(Address.Read(sources), Key(sources), TrustedRoots(sources));
+    private static readonly Setting<string?> CertificateKeyPath = Setting.Text("client-key", "file", "PEM file with the private key of --client-cert");
+
+    /// <summary>The flags by which a client verb proves who it is, and knows the gateway.</summary>
+    public static IReadOnlyList<ISetting> Credentials { get; } = [KeyPath, Authorities, CertificatePath, CertificateKeyPath];
+
+    /// <summary>The flags of every client verb.</summary>
+    public static IReadOnlyList<ISetting> All { get; } = [Address, .. Credentials];
+
+    public static GatewayClient Open(SettingSources sources) => new(Address.Read(sources), Key(sources), Tls(sources));
 
     /// <returns>Null: none is sent.</returns>
     /// <exception cref="UsageException">The file cannot be read.</exception>
@@ -42,8 +52,37 @@ internal static class GatewayConnection
         }
     }
 
-    /// <returns>Null: those of the system.</returns>
-    /// <exception cref="UsageException">The file cannot be read, or has no certificate.</exception>
-    public static X509Certificate2Collection? TrustedRoots(SettingSources sources) =>
-        Authorities.Read(sources) is { } path ? AuthorityFile.Read(path, "--ca") : null;
+    /// <returns>Null: none of the flags is set.</returns>
+    /// <exception cref="UsageException">A file cannot be read, or is wrong.</exception>
+    public static ClientTls? Tls(SettingSources sources)
+    {
+        var (ca, certificate, key) = (Authorities.Read(sources), CertificatePath.Read(sources), CertificateKeyPath.Read(sources));
+        if (certificate is null != key is null)
+        {
+            var missing = (certificate is null ? CertificatePath : CertificateKeyPath).Option.Name;
+            throw new UsageException($"{missing} is missing; allowed: {CertificatePath.Option.Name} and {CertificateKeyPath.Option.Name} together");
+        }
+        if ((ca ?? certificate) is null)
+            return null;
+        var tls = new ClientTls { TrustedRoots = ca is null ? null : AuthorityFile.Read(ca, Authorities.Option.Name) };
+        return certificate is null ? tls : WithCertificate(tls, certificate, key!);
+    }
+
+    private static ClientTls WithCertificate(ClientTls tls, string certificate, string key)
+    {
+        PrivateFile.WarnIfOpen(key, CertificateKeyPath.Option.Name);
+        try
+        {
+            return tls with
+            {
+                Certificate = X509Certificate2.CreateFromPemFile(certificate, key),
+                Intermediates = AuthorityFile.Read(certificate, CertificatePath.Option.Name),
+            };
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        {
+            throw new UsageException(
+                $"{CertificatePath.Option.Name} {certificate} cannot be used with {CertificateKeyPath.Option.Name} {key}: {error.Message}");
+        }
+    }
 }

@@ -33,7 +33,7 @@ internal static class ServerChaosCommand
     private static readonly Setting<int> Servers = Setting.Number("servers", "Servers to start with --server-command [default: 2]", 2, 2, MostServers);
 
     private static readonly Setting<int> MaxFaults = Setting.Number(
-        "max-faults", "Number of faults after which the run ends, also before --duration [default: 1000000]", 1_000_000, 1, 1_000_000);
+        "max-faults", "Number of faults in mid-answer after which the run ends, also before --duration [default: 1000000]", 1_000_000, 1, 1_000_000);
 
     private static readonly Setting<int> Questions = Setting.Number("questions", "Questions of each kind of request [default: 4]", 4, 1, 100);
 
@@ -43,9 +43,13 @@ internal static class ServerChaosCommand
 
     private static readonly Setting<bool> Inexact = Setting.Flag("inexact", "Count greedy answers that differ, but pass: the servers do not repeat themselves");
 
+    private static readonly Setting<IReadOnlyDictionary<string, JsonElement>> Extra = new Setting<IReadOnlyDictionary<string, JsonElement>>(
+        "extra", "json", "Additional members of every request, as a JSON object [default: none]",
+        $"a JSON object without {string.Join(", ", BenchOptions.OwnMembers)}", new Dictionary<string, JsonElement>(), BenchCommand.TryReadMembers).Of("chaos");
+
     /// <summary>The settings of this form of the verb.</summary>
     public static IReadOnlyList<ISetting> Settings { get; } =
-        [Upstreams, RestartCommand, Command, Servers, MaxFaults, Questions, Requests, Inexact, .. EngineSettings.OfServers];
+        [Upstreams, RestartCommand, Command, Servers, MaxFaults, Questions, Requests, Extra, Inexact, .. EngineSettings.OfServers];
 
     public static bool IsAsked(SettingSources sources) => Upstreams.IsSet(sources) || Command.IsSet(sources);
 
@@ -58,8 +62,8 @@ internal static class ServerChaosCommand
         using var signal = new StopSignal(supervised: false);
         options = options with
         {
-            MaxFaults = MaxFaults.Read(sources), Questions = Questions.Read(sources), Requests = Requests.Read(sources), IsInexact = Inexact.Read(sources),
-            Kinds = kinds,
+            MaxFaults = MaxFaults.Read(sources), Questions = Questions.Read(sources), Requests = Requests.Read(sources), Extra = Extra.Read(sources),
+            IsInexact = Inexact.Read(sources), Kinds = kinds,
         };
         if (Upstreams.IsSet(sources) && Command.IsSet(sources))
             throw new UsageException($"{Command.Option.Name} is given beside {Upstreams.Option.Name}; allowed: one of them");
@@ -102,12 +106,12 @@ internal static class ServerChaosCommand
         var given = EngineSettings.OfServers.SelectMany(
             setting => sources.Find(setting) is { } found ? new[] { setting.Option.Name, found.Value } : []);
         var spec = new MemberSpec("gateway-1", "gateway", [.. flags, .. given]);
-        using var cluster = new LocalCluster([spec], TimeSpan.FromMilliseconds(500), TimeProvider.System, Console.Error.WriteLine, options.TrustedRoots);
+        using var cluster = new LocalCluster([spec], TimeSpan.FromMilliseconds(500), TimeProvider.System, Console.Error.WriteLine, options.Tls);
         try
         {
             await UpCommand.StartAsync(cluster, signal.Stop);
             var address = cluster.Members[0].LastReady!.HttpUrl;
-            using var gateway = new GatewayClient(address, options.Key, options.TrustedRoots);
+            using var gateway = new GatewayClient(address, options.Key, options.Tls);
             using var target = new ChaosServers(servers, gateway, TimeProvider.System);
             await target.StartAsync(signal.Stop);
             var run = new ServerChaosRun(options with { Gateway = address }, target, TimeProvider.System, PrintFault);
@@ -144,17 +148,22 @@ internal static class ServerChaosCommand
 
     private static void Print(ServerChaosReport report)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("REQUEST", "TIER", "LOST", "EQUAL", "DIFFER", "ERRORS", "REMARK");
+        string[] faults = [.. report.Faults.Keys];
+        var table = new Table().Border(TableBorder.Simple)
+            .AddColumns(["REQUEST", "TIER", .. faults.Select(fault => fault.ToUpperInvariant()), "LOST", "EQUAL", "DIFFER", "ERRORS", "REMARK"]);
         foreach (var row in report.Rows)
         {
-            string[] counts = [.. new[] { row.Lost, row.Equal, row.Differ, row.Errors }.Select(count => count.ToString(CultureInfo.InvariantCulture))];
+            IEnumerable<int> all = [.. faults.Select(fault => row.LostBy.GetValueOrDefault(fault)), row.Lost, row.Equal, row.Differ, row.Errors];
+            string[] counts = [.. all.Select(count => count.ToString(CultureInfo.InvariantCulture))];
             table.AddRow([row.Request, row.Tier, .. counts, Markup.Escape(row.Remark)]);
         }
 
         AnsiConsole.Write(table);
         var figures = new FigureTable();
-        figures.Add("faults", $"{report.FaultCount}: {string.Join(", ", report.Faults.Select(fault => $"{fault.Key} {fault.Value}"))}");
+        figures.Add("faults in mid-answer", $"{Counts(report.Faults)}");
+        figures.Add("faults by which no answer was lost", $"{Counts(report.FaultsInVain)}");
         figures.Add("run", $"model {report.Model}, {report.DurationSeconds:0} s, seed {report.Seed}");
+        figures.Add("answers that lost their server before their first token", $"{report.Early}, of which {report.EarlyDiffer} differ");
         figures.Add("answers that kept their server", $"{report.Undisturbed}, of which {report.UndisturbedDiffer} differ");
         figures.Add("longest gap of answers that lost it", report.LongestGapMs);
         figures.Print();
@@ -162,6 +171,9 @@ internal static class ServerChaosCommand
             Console.WriteLine(example);
         Console.WriteLine(report.IsPassed ? "PASS" : $"FAIL: {string.Join("; ", report.Failures)}");
     }
+
+    private static string Counts(IReadOnlyDictionary<string, int> faults) =>
+        faults.Count == 0 ? "0" : $"{faults.Values.Sum()}: {string.Join(", ", faults.Select(fault => $"{fault.Key} {fault.Value}"))}";
 
     private static string Names(IEnumerable<QuestionKind> kinds) => string.Join(", ", kinds.Select(kind => kind.Name));
 

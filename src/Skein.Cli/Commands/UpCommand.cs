@@ -4,21 +4,21 @@ using System.Security.Cryptography;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
+using Skein.Load;
 
 namespace Skein.Cli.Commands;
 
 /// <summary><c>skein up</c>: a whole cluster on this machine, each member a supervised process.</summary>
 internal static class UpCommand
 {
-    /// <summary>Shorter than the supervisor's grace period, so that streams end with their terminal event.</summary>
-    // Gateways: 1 s in which they report that they stop, 5 s for streams and at most 2 s for the errors of the others. Replicas stop after them.
-    private const string MemberGrace = "5s";
+    /// <summary>Nothing is in front of these gateways that must notice.</summary>
     private const string LameDuck = "1s";
 
     private static readonly Setting<int?> Replicas = Setting.OptionalNumber(
         "replicas", "Number of replicas [default: 3, or one for each --engine that is a URL or one of several]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Number of gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
+    private static readonly Setting<int> GrpcPort = EndpointSettings.Port("grpc", 0, "gRPC port of the first gateway");
     private static readonly Setting<IReadOnlyList<string>> Engines = new(
         "engine", "engine", EngineSettings.Help + "; given several times: one replica each", EngineSettings.Allowed, [EngineSettings.Embedded],
         TryReadEngines, repeatable: true);
@@ -35,11 +35,11 @@ internal static class UpCommand
     private static readonly Setting<bool> TlsForTrial = Setting.Flag(
         "tls-dev", "Encrypt the gateways with a certificate that is made at the start; its path is printed, for --ca of clients");
 
-    private static readonly Setting<string?> ApiKeyPath = Setting.Text(
-        "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused");
-
     internal static IReadOnlyList<ISetting> Settings { get; } =
-        [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, TlsForTrial, ApiKeyPath, Log];
+    [
+        Replicas, Gateways, Engines, .. EngineSettings.Details, Port, GrpcPort, Slots, RestartDelay, EndpointSettings.Grace, TlsForTrial, .. GatewayKeys.All,
+        Log, .. GatewayCommand.OfRequests,
+    ];
 
     public static Command Create() => CommandLine.Verb("up", "Start a whole cluster on this machine", Settings, RunAsync);
 
@@ -53,6 +53,9 @@ internal static class UpCommand
     {
         using var signal = new StopSignal(supervised: false);
         var specs = Specs(sources);
+        // Wrong files are reported once, here, instead of by every gateway.
+        var gatewayKeys = GatewayKeys.Open(sources);
+        var keys = new OpenKeys(gatewayKeys?.AreForClients == true, gatewayKeys is not null);
         var trial = TlsForTrial.Read(sources) ? DevCertificate.Write([], TimeProvider.System) : ((string Certificate, string Key)?)null;
         if (trial is { } files)
             specs = [.. specs.Select(spec => spec.Verb == "gateway" ? spec with { Arguments = [.. spec.Arguments, .. TlsFlags(files)] } : spec)];
@@ -62,14 +65,18 @@ internal static class UpCommand
             ShareLinkKey();
         using var cluster = new LocalCluster(
             specs, RestartDelay.Read(sources), TimeProvider.System, Console.Error.WriteLine,
-            trial is null ? null : AuthorityFile.Read(trial.Value.Certificate, "--tls-dev"));
+            trial is null ? null : new ClientTls { TrustedRoots = AuthorityFile.Read(trial.Value.Certificate, "--tls-dev") })
+        {
+            Grace = EndpointSettings.Grace.Read(sources),
+        };
         try
         {
             var clock = Stopwatch.StartNew();
             await StartAsync(cluster, signal.Stop);
-            PrintBanner(cluster, clock.Elapsed, trial?.Certificate, ApiKeyPath.Read(sources) is not null);
+            PrintBanner(cluster, clock.Elapsed, trial?.Certificate, keys);
             await signal.WaitAsync();
-            await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again stops at once)");
+            await Console.Error.WriteLineAsync(
+                $"stopping: streams may finish for {Durations.Text(cluster.Grace)}, then members leave (Ctrl-C or SIGTERM again stops at once)");
         }
         catch (Exception error) when (error is OperationCanceledException || (error is MemberFailedException && signal.Stop.IsCancellationRequested))
         {
@@ -105,30 +112,39 @@ internal static class UpCommand
         var replicas = requested ?? (engines.Count > 1 || isServer ? engines.Count : 3);
         // Invalid values are reported once, here, instead of by every member.
         Slots.Read(sources);
+        foreach (var setting in GatewayCommand.OfRequests)
+            setting.ReadIfSet(sources);
         foreach (var engine in engines)
             EngineSettings.Check(sources, engine);
-        string[] common = ["--grace", MemberGrace, "--log", Log.Read(sources)];
-
-        string[] details =
+        string[] common = ["--grace", Durations.Text(EndpointSettings.Grace.Read(sources)), "--log", Log.Read(sources)];
+        string[] gateway =
         [
-            .. from setting in EngineSettings.Details.Append(Slots)
-               let found = sources.Find(setting)
-               where found is not null
-               from word in new[] { setting.Option.Name, found.Value.Value }
-               select word,
+            "--lame-duck", LameDuck, "--expected-replicas", Text(replicas), .. FlagsOf(sources, GatewayCommand.OfRequests), .. GatewayKeys.FlagsOf(sources),
+            .. common,
         ];
-        var port = Port.Read(sources).ToString(CultureInfo.InvariantCulture);
-        string[] gateway = ["--grpc", "0", "--lame-duck", LameDuck, "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common];
-        string[] replica = ["--grpc", "0", .. details, .. common];
-        if (ApiKeyPath.Read(sources) is { } keys)
-            gateway = [.. gateway, "--api-key-file", Path.GetFullPath(keys)];
+        string[] replica =
+        [
+            "--grpc", "0", .. FlagsOf(sources, [.. EngineSettings.Details, Slots, .. TelemetrySettings.OfReplicas]), .. common,
+        ];
+        var (port, grpc) = (Text(Port.Read(sources)), Text(GrpcPort.Read(sources)));
         return
         [
-            .. Enumerable.Range(1, Gateways.Read(sources)).Select(i => new MemberSpec($"gateway-{i}", "gateway", ["--http", i == 1 ? port : "0", .. gateway])),
+            .. Enumerable.Range(1, Gateways.Read(sources)).Select(
+                i => new MemberSpec($"gateway-{i}", "gateway", ["--http", i == 1 ? port : "0", "--grpc", i == 1 ? grpc : "0", .. gateway])),
             .. Enumerable.Range(1, replicas).Select(
                 i => new MemberSpec($"replica-{i}", "replica", ["--engine", engines[(i - 1) % engines.Count], .. replica])),
         ];
     }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>The settings that any source sets, as flags of a member.</summary>
+    private static IEnumerable<string> FlagsOf(SettingSources sources, IEnumerable<ISetting> settings) =>
+        from setting in settings
+        let found = sources.Find(setting)
+        where found is not null
+        from word in new[] { setting.Option.Name, found.Value.Value }
+        select word;
 
     private static string[] TlsFlags((string Certificate, string Key) files) =>
         ["--tls-cert", files.Certificate, "--tls-key", files.Key, "--link-ca", files.Certificate];
@@ -142,16 +158,16 @@ internal static class UpCommand
             Environment.SetEnvironmentVariable(SecretVariables.LinkKey, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)));
     }
 
-    private static void PrintBanner(LocalCluster cluster, TimeSpan took, string? trialCertificate, bool hasKeys)
+    private static void PrintBanner(LocalCluster cluster, TimeSpan took, string? trialCertificate, OpenKeys keys)
     {
         var gateway = cluster.Members[0].LastReady!;
         var replica = cluster.Members[^1];
         var members = cluster.Members.Count;
         var isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
         var address = gateway.HttpUrl.GetLeftPart(UriPartial.Authority);
-        var key = hasKeys ? " --key-file FILE" : "";
+        var key = keys.ForClients || keys.ForAdmins ? " --key-file FILE" : "";
         var flag = isDefault && trialCertificate is null ? key : $" --gateway {address}{(trialCertificate is null ? "" : $" --ca {trialCertificate}")}{key}";
-        var curl = $"{(trialCertificate is null ? "" : $" --cacert {trialCertificate}")}{(hasKeys ? " -H 'authorization: Bearer KEY'" : "")}";
+        var curl = $"{(trialCertificate is null ? "" : $" --cacert {trialCertificate}")}{(keys.ForClients ? " -H 'authorization: Bearer KEY'" : "")}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""
 
             Skein is up after {{took.TotalSeconds:0.0}} s: {{members}} members, OpenAI-compatible HTTP on {{address}}/v1, gRPC on {{gateway.Grpc}}
@@ -165,7 +181,7 @@ internal static class UpCommand
 
             """));
         foreach (var line in OpenDoors.OfCluster(
-            IPEndPoint.Parse(gateway.Http).Address, hasKeys, gateway.Tls, LinkKeyFile.IsInherited, EndpointSettings.InheritsGossipKeys))
+            IPEndPoint.Parse(gateway.Http).Address, keys, gateway.Tls, LinkKeyFile.IsInherited, EndpointSettings.InheritsGossipKeys))
             Console.WriteLine($"  {line}");
         Console.WriteLine();
     }

@@ -2,15 +2,13 @@ using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
-using Skein.Gateway.Keys;
 
 namespace Skein.Cli.Configuration;
 
 /// <summary>Everything that configures a gateway, read and checked. Immutable.</summary>
 /// <param name="Certificates">Null: HTTP and gRPC are not encrypted.</param>
 /// <param name="LinkKeys">Null: replicas and other gateways get no key.</param>
-/// <param name="KeyFile">Null: clients need no key.</param>
-/// <param name="Keys">The content of <paramref name="KeyFile"/>.</param>
+/// <param name="Keys">Null: nobody needs a key.</param>
 internal sealed record GatewayConfiguration(
     SettingSources Sources, EndpointSettings Settings, GatewayOptions Options, IReadOnlyList<ConfiguredUpstream> Upstreams, CertificateFiles? Certificates,
-    LinkKeyFile? LinkKeys, ApiKeyFile? KeyFile, ApiKeyRing? Keys);
+    LinkKeyFile? LinkKeys, GatewayKeys? Keys);

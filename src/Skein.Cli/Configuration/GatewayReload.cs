@@ -38,11 +38,11 @@ internal sealed partial class GatewayReload : IDisposable
         _reports = new FileReports(logger, gateway.Configuration);
     }
 
-    /// <summary>Looks at the file every second, and at the key file that it names.</summary>
+    /// <summary>Looks at the file every second, and at the key files that it names.</summary>
     public void Follow(TimeProvider time)
     {
         _time = time;
-        _followingKeys = _current.KeyFile?.Follow(_gateway.Keys, time, _reports);
+        _followingKeys = _current.Keys?.Follow(_gateway.Keys, time, _reports);
         if (_current.Sources.Path is not null)
             _timer = time.CreateTimer(_ => Check(), null, Period, Period);
     }
@@ -121,8 +121,10 @@ internal sealed partial class GatewayReload : IDisposable
                 .Where(setting => !setting.IsLive && setting.TextOf(before.Sources) != setting.TextOf(next.Sources))
                 .Select(setting => $"'{setting.Key}' from {setting.TextOf(before.Sources) ?? "none"} to {setting.TextOf(next.Sources) ?? "none"}"),
         ];
-        if (before.KeyFile is not null && next.KeyFile is null)
+        if (before.Keys?.AreForClients == true && next.Keys?.AreForClients != true)
             fixedChanges.Add("'apiKeyFile' to none, which opens the gateway to clients without a key");
+        if (before.Keys?.HasAdminFile == true && next.Keys?.HasAdminFile != true)
+            fixedChanges.Add("'adminKeyFile' to none, which changes who may administer the gateway");
         if (before.Certificates is null != next.Certificates is null)
             fixedChanges.Add($"'tlsCert' {(next.Certificates is null ? "to none" : "from none")}: TLS is switched on and off at the start");
         if (before.LinkKeys is null != next.LinkKeys is null)
@@ -140,11 +142,11 @@ internal sealed partial class GatewayReload : IDisposable
         if (next.LinkKeys is { } linkKeys)
             _current.LinkKeys!.Use(linkKeys);
         ApplyUpstreams(next);
-        if (next.Keys is not null && next.KeyFile is not null)
+        if (next.Keys is { } keys)
         {
-            _gateway.Keys.Use(next.Keys);
+            _gateway.Keys.Use(keys.Ring);
             _followingKeys?.Dispose();
-            _followingKeys = _time is null ? null : next.KeyFile.Follow(_gateway.Keys, _time, _reports);
+            _followingKeys = _time is null ? null : keys.Follow(_gateway.Keys, _time, _reports);
         }
     }
 

@@ -2,13 +2,14 @@ using Skein.Gateway.Keys;
 
 namespace Skein.Cli.Members;
 
-/// <summary>A file of API keys, as <see cref="ApiKeyRing.Parse"/> reads it. Gateways reload it when it changes.</summary>
+/// <summary>A file of API keys, as <see cref="ApiKeyRing.Parse"/> reads it.</summary>
 internal sealed class ApiKeyFile(string path, string origin)
 {
-    private const string Content = "API keys";
-
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
     private DateTime _writtenAt;
+
+    /// <summary>Whether the file was written after it was read last, or refused.</summary>
+    public bool HasChanged => WatchedFile.WrittenAt(path) != _writtenAt;
 
     /// <exception cref="UsageException">It cannot be read, or is not valid.</exception>
     public ApiKeyRing Read()
@@ -30,14 +31,4 @@ internal sealed class ApiKeyFile(string path, string origin)
 
     /// <summary>Replaces the file atomically; only its owner can read it.</summary>
     public void Write(ApiKeyRing keys) => PrivateFile.Write(path, [keys.ToJson()]);
-
-    /// <summary>Checks the file every second and gives changed keys to the gateway. An invalid file is reported once; the old keys stay in use.</summary>
-    public IDisposable Follow(IApiKeys keys, TimeProvider time, FileReports reports) => WatchedFile.Follow(
-        Content, time, reports, () =>
-        {
-            if (WatchedFile.WrittenAt(path) == _writtenAt)
-                return false;
-            keys.Use(Read());
-            return true;
-        });
 }

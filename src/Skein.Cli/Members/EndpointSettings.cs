@@ -47,7 +47,8 @@ internal sealed class EndpointSettings
     private static readonly Setting<LogFormat> Format = Setting.Choice(
         "log-format", "Lines of the log: text, or one JSON object each [default: text]", LogFormat.Text, ("text", LogFormat.Text), ("json", LogFormat.Json));
 
-    private static readonly Setting<TimeSpan> Grace = Setting.Duration(
+    /// <summary><c>--grace</c>, of <c>skein up</c> too.</summary>
+    public static Setting<TimeSpan> Grace { get; } = Setting.Duration(
         "grace", "How long streams may finish after Ctrl-C or SIGTERM [default: 30s]", TimeSpan.FromSeconds(30), TimeSpan.FromHours(1));
 
     private static readonly Setting<bool> Supervised = Setting.Flag("supervised", "Stop when standard input ends").Hidden();

@@ -8,9 +8,9 @@ internal static class OpenDoors
     private const string Encrypt = "(close: --tls-cert and --tls-key; for a trial --tls-dev)";
 
     /// <param name="trial">Path of a certificate that was made for a trial; null: none.</param>
-    public static IEnumerable<string> OfGateway(IPAddress bind, bool hasKeys, bool hasTls, string? trial, bool hasGossipKeys) =>
+    public static IEnumerable<string> OfGateway(IPAddress bind, OpenKeys keys, bool hasTls, string? trial, bool hasGossipKeys) =>
     [
-        .. OfApi(WhoReaches(bind), hasKeys),
+        .. OfApi(WhoReaches(bind), keys),
         .. hasTls ? Array.Empty<string>() : ["not encrypted: HTTP and gRPC", $"  {Encrypt}"],
         .. trial is null ? Array.Empty<string>() : ["encrypted for a trial; clients trust it with (curl: --cacert)", $"  --ca {trial}"],
         .. OfGossip(WhoReaches(bind), hasGossipKeys, "--gossip-key-file"),
@@ -27,9 +27,9 @@ internal static class OpenDoors
 
     /// <summary>Those of <c>skein up</c>, whose members are set by flags for clients and by the environment for the rest.</summary>
     /// <param name="hasTls">Whether the gateways are encrypted.</param>
-    public static IEnumerable<string> OfCluster(IPAddress bind, bool hasKeys, bool hasTls, bool hasLinkKeys, bool hasGossipKeys) =>
+    public static IEnumerable<string> OfCluster(IPAddress bind, OpenKeys keys, bool hasTls, bool hasLinkKeys, bool hasGossipKeys) =>
     [
-        .. OfApi(WhoReaches(bind), hasKeys),
+        .. OfApi(WhoReaches(bind), keys),
         .. hasTls ? Array.Empty<string>() : ["not encrypted: HTTP and gRPC of the gateways (close: --tls-dev)"],
         .. OfReplicas(WhoReaches(bind), hasLinkKeys, "SKEIN_LINK_KEY_FILE"),
         .. OfGossip(WhoReaches(bind), hasGossipKeys, "SKEIN_GOSSIP_KEY_FILE"),
@@ -37,18 +37,20 @@ internal static class OpenDoors
 
     private static string WhoReaches(IPAddress bind) => IPAddress.IsLoopback(bind) ? "everybody on this machine" : "everybody who reaches this address";
 
-    private static IEnumerable<string> OfApi(string who, bool hasKeys) => hasKeys
-        ?
-        [
-            "open without a key: / /dashboard /livez /readyz /health /ping",
-            "open with any key: HTTP and gRPC, /version and /openapi.json too",
-            "open with an admin key: /admin and /metrics",
-        ]
-        :
-        [
-            $"open to {who} (close: --api-key-file):",
-            "  HTTP and gRPC, / /version /openapi.json /admin /metrics too",
-        ];
+    private static IEnumerable<string> OfApi(string who, OpenKeys keys)
+    {
+        const string Admin = "open with an admin key: /admin and /metrics; with a metrics key: /metrics";
+        return keys.ForClients
+            ? ["open without a key: / /dashboard /livez /readyz /health /ping", "open with any key: HTTP and gRPC, /version and /openapi.json too", Admin]
+            : keys.ForAdmins
+            ? [$"open to {who} (close: --api-key-file):", "  HTTP and gRPC, / /version /openapi.json too", Admin]
+            :
+            [
+                $"open to {who} (close: --api-key-file):",
+                "  HTTP and gRPC, / /version /openapi.json /admin /metrics too",
+                "  (close /admin and /metrics alone: --admin-key-file)",
+            ];
+    }
 
     private static IEnumerable<string> OfReplicas(string who, bool hasLinkKeys, string close) => hasLinkKeys
         ? ["open with the link key: gRPC of replicas; without: its health checks"]
@@ -57,3 +59,7 @@ internal static class OpenDoors
     private static IEnumerable<string> OfGossip(string who, bool hasKeys, string close) =>
         hasKeys ? [] : [$"open to {who}: the group, by gossip", $"  (not encrypted; close: {close})"];
 }
+
+/// <summary>Who needs API keys.</summary>
+/// <param name="ForAdmins">True if clients need keys.</param>
+internal readonly record struct OpenKeys(bool ForClients, bool ForAdmins);

@@ -43,6 +43,9 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
         : setting.Former is { } former ? Find(former)
         : null;
 
+    /// <summary>One of <see cref="SecretVariables"/>; null: it is not set.</summary>
+    public string? Secret(string variable) => environment[variable] is string { Length: > 0 } value ? value : null;
+
     /// <summary>A list of objects in the file, as <see cref="ISetting.ListKey"/> allows it; null if the file has none.</summary>
     /// <exception cref="UsageException">It is not a list.</exception>
     public (JsonElement List, string Path)? FindList(string key)

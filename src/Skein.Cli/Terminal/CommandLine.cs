@@ -63,8 +63,7 @@ internal static class CommandLine
     {
         HashSet<string> known =
         [
-            .. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), SecretVariables.ApiKey,
-            SecretVariables.LinkKey,
+            .. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable), .. SecretVariables.All,
         ];
         foreach (var variable in environment.Keys.OfType<string>().Where(name => name.StartsWith(SettingSources.VariablePrefix, StringComparison.Ordinal)))
         {
@@ -79,6 +78,8 @@ internal static class CommandLine
         if (parsed.UnmatchedTokens is not [var word, ..])
             return parsed.Errors[0].Message;
         var isVerb = command.Subcommands.Count > 0;
+        if (isVerb && word.StartsWith('-'))
+            return $"a verb must come before '{word}'; allowed: {string.Join(", ", command.Subcommands.Select(verb => verb.Name))}.";
         IEnumerable<Symbol> candidates = isVerb ? command.Subcommands : command.Options.Where(option => !option.Hidden);
         var hint = Spelling.Closest(word, candidates.Select(candidate => candidate.Name)) is { } meant ? $" Did you mean '{meant}'?" : "";
         return isVerb ? $"'{word}' is not a verb.{hint}" : $"{parsed.Errors[0].Message}{hint}";

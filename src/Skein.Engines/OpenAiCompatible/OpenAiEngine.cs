@@ -83,7 +83,7 @@ internal sealed class OpenAiEngine(
         cancellationToken.ThrowIfCancellationRequested();
         profile.Check(request);
         RequestChecks.Check(request);
-        RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
+        RequestChecks.Require("max_tokens", request.MaxTokens, RequestLimits.MaxTokens);
         var model = ModelOf(request.Model);
         if (!model.IsGenerating)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Skein.Engines.Requests;
 
@@ -132,9 +133,11 @@ internal static class RequestChecks
         return new FaultException(Fault.InvalidRequest, $"{field} is {shown}; allowed: {allowed}") { Param = field };
     }
 
-    private static void Require(string field, float value, NumberRange range)
+    /// <exception cref="FaultException">The value is not in the range.</exception>
+    public static void Require<T>(string field, T value, NumberRange range)
+        where T : INumberBase<T>
     {
-        if (!range.Contains(value))
+        if (!range.Contains(double.CreateSaturating(value)))
             throw Refused(field, value, range.ToString());
     }
 }

@@ -22,6 +22,9 @@ public sealed record ApiKey
     /// <summary>May use /admin, /metrics and the dashboard too. Default no.</summary>
     public bool Admin { get; init; }
 
+    /// <summary>Whether it may read /metrics without <see cref="Admin"/>. Default no.</summary>
+    public MetricsAccess Metrics { get; init; }
+
     /// <summary>Models that it may ask for. Default empty: all.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
@@ -51,4 +54,16 @@ public sealed record ApiKey
 
     /// <returns>What <see cref="Hash"/> is for this secret.</returns>
     public static string HashOf(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
+}
+
+/// <summary>Whether a key without admin rights may read /metrics.</summary>
+public enum MetricsAccess
+{
+    No,
+
+    /// <summary>/metrics beside the APIs.</summary>
+    Also,
+
+    /// <summary>/metrics and nothing else: a key for Prometheus.</summary>
+    Only,
 }

@@ -16,7 +16,7 @@ public sealed class ApiKeyRing
     {
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, NumberHandling = JsonNumberHandling.Strict, AllowDuplicateProperties = false,
         WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault, ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
+        AllowTrailingCommas = true, Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
     };
 
     private readonly FrozenDictionary<string, ApiKey> _byHash;
@@ -43,6 +43,9 @@ public sealed class ApiKeyRing
 
     /// <summary>All keys, in the order of the file.</summary>
     public IReadOnlyList<ApiKey> Keys { get; }
+
+    /// <summary>Clients need no key; administration and metrics do. Default false.</summary>
+    public bool IsOpenToClients { get; init; }
 
     /// <summary>Reads <c>{"keys": [{"name": …, "hash": …, …}]}</c>.</summary>
     /// <exception cref="FormatException">It is no JSON; says where.</exception>
@@ -94,6 +97,8 @@ public sealed class ApiKeyRing
             throw new ArgumentException($"name '{key.Name}' is not allowed; allowed: 1 to 64 letters, digits, '.', '_' or '-'");
         if (key.Hash is not { Length: HashCharacters } || !key.Hash.All(char.IsAsciiHexDigitLower))
             throw new ArgumentException($"hash of key '{key.Name}' is not allowed; allowed: {HashCharacters} lower-case hex digits, the SHA-256 of the secret");
+        if (key is { Admin: true, Metrics: MetricsAccess.Only })
+            throw new ArgumentException($"metrics of key '{key.Name}' is 'only', and the key has admin rights; allowed: one of both");
         CheckRange(key, "requestsPerMinute", key.RequestsPerMinute, 1_000_000);
         CheckRange(key, "tokensPerMinute", key.TokensPerMinute, 1_000_000_000);
         CheckRange(key, "tokensPerDay", key.TokensPerDay, 1_000_000_000_000);

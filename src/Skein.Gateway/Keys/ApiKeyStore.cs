@@ -13,6 +13,9 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
     /// <summary>False: every request is served, and there is nothing to authenticate with.</summary>
     public bool IsRequired => _ring is not null;
 
+    /// <summary>True: the APIs need no key, whatever administration needs.</summary>
+    public bool IsOpenToClients => _ring?.IsOpenToClients ?? true;
+
     public void Use(ApiKeyRing ring)
     {
         lock (_gate)
@@ -57,6 +60,6 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
 /// <summary>The API keys of a gateway, for whoever reads them from a file. Thread-safe.</summary>
 public interface IApiKeys
 {
-    /// <summary>Requires keys from now on, and accepts exactly these.</summary>
+    /// <summary>Requires keys from now on, of clients too unless <see cref="ApiKeyRing.IsOpenToClients"/>, and accepts exactly these.</summary>
     void Use(ApiKeyRing ring);
 }

@@ -74,12 +74,12 @@ internal sealed class KeyMeter
                 var here = running < most ? $", of which {_mostRunning} on this gateway now" : null;
                 return new KeyRefusal($"this API key has {running} requests running; allowed at the same time: {most}{here}", TimeSpan.FromSeconds(1));
             }
-            if (Refusal(_requests, "requests per minute", now) is { } requests)
-                return requests;
-            if (Refusal(_tokens, "tokens per minute", now) is { } tokens)
-                return tokens;
-            if (Refusal(_dayTokens, "tokens per day", now) is { } day)
-                return day;
+            // The longest wait: a caller that obeys a shorter one would be refused again.
+            var refusal = Longer(
+                Refusal(_requests, "requests per minute", now),
+                Longer(Refusal(_tokens, "tokens per minute", now), Refusal(_dayTokens, "tokens per day", now)));
+            if (refusal is not null)
+                return refusal;
             _requests?.Charge(1, now);
             _running++;
             _allRequests++;
@@ -239,6 +239,9 @@ internal sealed class KeyMeter
     private static KeyRefusal? Refusal(TokenBucket? bucket, string what, TimeSpan now) =>
         bucket is null || bucket.WaitFor(1, now) is not { Ticks: > 0 } wait ? null
         : new KeyRefusal(string.Create(CultureInfo.InvariantCulture, $"this API key has used its {bucket.Capacity} {what}"), wait);
+
+    private static KeyRefusal? Longer(KeyRefusal? first, KeyRefusal? second) =>
+        first is null || second?.RetryAfter > first.RetryAfter ? second : first;
 
     private void Replace(ApiKey key)
     {

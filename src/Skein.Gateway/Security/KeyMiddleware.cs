@@ -9,8 +9,9 @@ namespace Skein.Gateway.Security;
 
 /// <summary>
 /// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, the dashboard's
-/// page, which has no data of its own. CORS preflights, which cannot carry a key, get an answer without content. /admin and /metrics need a key with
-/// <see cref="ApiKey.Admin"/>. A client cannot tell a missing key from a wrong one. Other gateways show the group's link key, whether clients need keys or not.
+/// page, which has no data of its own. CORS preflights, which cannot carry a key, get an answer without content. /admin needs a key with
+/// <see cref="ApiKey.Admin"/>; /metrics needs one, or a key with <see cref="ApiKey.Metrics"/>. A client cannot tell a missing key from a wrong
+/// one. Other gateways show the group's link key, whether clients need keys or not.
 /// </summary>
 /// <param name="metrics">Counts and logs refusals; null: nobody does.</param>
 /// <param name="linkKeys">Keys of the group; null: other gateways are refused.</param>
@@ -19,13 +20,24 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
     private const string Bearer = "Bearer ";
 
     private static readonly string[] Open = ["/livez", "/readyz", "/health", "/ping", "/grpc.health.v1.Health", "/", "/dashboard"];
-    private static readonly string[] ForAdmins = ["/admin", "/metrics", "/skein.v1.Admin"];
+    private static readonly string[] ForAdmins = ["/admin", "/skein.v1.Admin"];
+    private static readonly string[] ForMetrics = ["/metrics"];
+
+    private enum Area
+    {
+        Apis,
+        Metrics,
+        Administration,
+    }
 
     public Task EnterAsync(HttpContext http, RequestDelegate next)
     {
         if (http.Request.Path.StartsWithSegments(GatewayPeerService.Path, StringComparison.OrdinalIgnoreCase))
             return LinkKeyGate.EnterAsync(http, linkKeys?.Invoke(), next);
         if (!keys.IsRequired || Any(Open, http))
+            return next(http);
+        var area = Any(ForAdmins, http) ? Area.Administration : Any(ForMetrics, http) ? Area.Metrics : Area.Apis;
+        if (area == Area.Apis && keys.IsOpenToClients)
             return next(http);
         if (IsPreflight(http.Request))
         {
@@ -34,9 +46,16 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
             return Task.CompletedTask;
         }
         return keys.Find(SecretOf(http.Request.Headers)) is not { } key ? UnauthorizedAsync(http)
-            : !key.Admin && Any(ForAdmins, http) ? ForbiddenAsync(http, key)
+            : !Opens(key, area) ? ForbiddenAsync(http, key, area)
             : ServeAsync(http, new KeyGrant(key, keys.MeterOf(key)), next);
     }
+
+    private static bool Opens(ApiKey key, Area area) => area switch
+    {
+        Area.Administration => key.Admin,
+        Area.Metrics => key.Admin || key.Metrics != MetricsAccess.No,
+        _ => key.Metrics != MetricsAccess.Only,
+    };
 
     /// <summary>Whether a browser asks what a page of another origin may send, as the Fetch standard defines it. Any other OPTIONS needs a key.</summary>
     private static bool IsPreflight(HttpRequest request) =>
@@ -88,11 +107,17 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
             "the API key is missing or wrong; allowed: 'authorization: Bearer KEY' or 'x-api-key: KEY' with a key of this gateway"));
     }
 
-    private Task ForbiddenAsync(HttpContext http, ApiKey key)
+    private Task ForbiddenAsync(HttpContext http, ApiKey key, Area area)
     {
-        Count(http, key.Name, KeyRefusals.NotAdmin);
-        return RefuseAsync(http, new ApiError(
-            StatusCodes.Status403Forbidden, "permission_error", "admin_key_required", $"{http.Request.Path} needs a key with admin rights"));
+        Count(http, key.Name, area == Area.Apis ? KeyRefusals.MetricsOnly : KeyRefusals.NotAdmin);
+        var path = http.Request.Path;
+        var (code, message) = area switch
+        {
+            Area.Administration => ("admin_key_required", $"{path} needs a key with admin rights"),
+            Area.Metrics => ("admin_key_required", $"{path} needs a key with admin rights, or one that may read metrics"),
+            _ => ("metrics_key", $"this API key may read /metrics only; {path} needs another one"),
+        };
+        return RefuseAsync(http, new ApiError(StatusCodes.Status403Forbidden, "permission_error", code, message));
     }
 
     private void Count(HttpContext http, string? key, string reason) =>

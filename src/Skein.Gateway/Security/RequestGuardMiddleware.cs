@@ -12,7 +12,7 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     public const int MaxTargetBytes = 8 << 10;
 
     /// <summary>
-    /// How much Kestrel's limits are above <see cref="MaxTargetBytes"/> and <see cref="GatewayOptions.MaxRequestHeadersBytes"/>: it answers without a body.
+    /// How much Kestrel's limits are above <see cref="MaxTargetBytes"/> and <see cref="GatewayOptions.MaxRequestHeadersBytes"/>: its answers say less.
     /// </summary>
     public const int ServerSlackBytes = 32 << 10;
 

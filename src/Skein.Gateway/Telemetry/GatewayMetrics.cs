@@ -176,8 +176,9 @@ internal static class KeyRefusals
 {
     public const string MissingOrWrong = "key_missing_or_wrong";
     public const string NotAdmin = "key_not_admin";
+    public const string MetricsOnly = "key_for_metrics";
 
-    public static string[] All => [MissingOrWrong, NotAdmin];
+    public static string[] All => [MissingOrWrong, NotAdmin, MetricsOnly];
 }
 
 /// <summary>Names that several metrics use. Those under <c>gen_ai</c> are OpenTelemetry's, whose conventions are not stable yet.</summary>

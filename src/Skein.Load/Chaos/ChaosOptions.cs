@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 
 namespace Skein.Load.Chaos;
 
@@ -32,8 +31,8 @@ public sealed record ChaosOptions
     /// <summary>API key to send. Null (the default): none.</summary>
     public string? Key { get; init; }
 
-    /// <summary>Authorities of the gateway's certificate. Null (the default): those of the system.</summary>
-    public X509Certificate2Collection? TrustedRoots { get; init; }
+    /// <summary>Null (the default): the authorities of the system are trusted, and no certificate is shown.</summary>
+    public ClientTls? Tls { get; init; }
 
     internal void Validate()
     {

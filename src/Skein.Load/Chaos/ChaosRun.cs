@@ -116,7 +116,7 @@ public sealed class ChaosRun(ChaosOptions options, IChaosCluster cluster, TimePr
     {
         Target = target,
         Key = options.Key,
-        TrustedRoots = options.TrustedRoots,
+        Tls = options.Tls,
         Concurrency = options.Streams,
         MaxTokens = options.MaxTokens,
         Prompts = Prompts,

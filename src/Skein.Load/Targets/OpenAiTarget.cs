@@ -18,7 +18,7 @@ internal sealed class OpenAiTarget(BenchOptions options, HttpClient http, Uri ro
     {
         var path = options.Target.AbsolutePath.TrimEnd('/');
         var root = new UriBuilder(options.Target) { Path = path.EndsWith("/v1", StringComparison.Ordinal) ? $"{path}/" : $"{path}/v1/" }.Uri;
-        var http = TargetHttp.Create(options.Key, options.TrustedRoots);
+        var http = TargetHttp.Create(options.Key, options.Tls);
         try
         {
             var model = options.Model.Length > 0 ? options.Model : await FirstModelAsync(http, new Uri(root, "models"), cancellationToken);

@@ -23,7 +23,7 @@ internal sealed class SkeinTarget : IBenchTarget
             MaxReceiveMessageSize = null,
             DisposeHttpClient = true,
             ThrowOperationCanceledOnCancellation = true,
-            HttpClient = TargetHttp.Create(options.Key, options.TrustedRoots),
+            HttpClient = TargetHttp.Create(options.Key, options.Tls),
         });
         _client = new Inference.InferenceClient(_channel);
     }

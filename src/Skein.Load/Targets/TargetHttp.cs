@@ -1,5 +1,4 @@
 using System.Net.Http.Headers;
-using System.Security.Cryptography.X509Certificates;
 
 namespace Skein.Load.Targets;
 
@@ -7,18 +6,11 @@ namespace Skein.Load.Targets;
 internal static class TargetHttp
 {
     /// <param name="key">API key to send; null: none.</param>
-    /// <param name="trustedRoots">Authorities of the server's certificate; null: those of the system.</param>
-    public static HttpClient Create(string? key, X509Certificate2Collection? trustedRoots)
+    /// <param name="tls">Null: the authorities of the system are trusted, and no certificate is shown.</param>
+    public static HttpClient Create(string? key, ClientTls? tls)
     {
         var handler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true, ConnectTimeout = TimeSpan.FromSeconds(10) };
-        if (trustedRoots is not null)
-        {
-            handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
-            };
-            handler.SslOptions.CertificateChainPolicy.CustomTrustStore.AddRange(trustedRoots);
-        }
+        tls?.Apply(handler.SslOptions);
         var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         if (key is not null)
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);

@@ -1,10 +1,10 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Skein.Load;
 
 namespace Skein.Operations.Fleet;
 
@@ -14,14 +14,14 @@ namespace Skein.Operations.Fleet;
 /// another error, and <see cref="CommandFailedException"/> if no gateway answers.
 /// </remarks>
 /// <param name="key">API key to send; null: none.</param>
-/// <param name="trustedRoots">Authorities of the gateway's certificate; null: those of the system.</param>
-public sealed class GatewayClient(Uri address, string? key = null, X509Certificate2Collection? trustedRoots = null) : IDisposable
+/// <param name="tls">Null: the authorities of the system are trusted, and no certificate is shown.</param>
+public sealed class GatewayClient(Uri address, string? key = null, ClientTls? tls = null) : IDisposable
 {
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ChatTimeout = TimeSpan.FromMinutes(5);
 
-    private readonly HttpClient _http = Create(address, key, trustedRoots);
+    private readonly HttpClient _http = Create(address, key, tls);
 
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
         await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
@@ -66,17 +66,10 @@ public sealed class GatewayClient(Uri address, string? key = null, X509Certifica
 
     public void Dispose() => _http.Dispose();
 
-    private static HttpClient Create(Uri address, string? key, X509Certificate2Collection? trustedRoots)
+    private static HttpClient Create(Uri address, string? key, ClientTls? tls)
     {
         var handler = new SocketsHttpHandler { UseProxy = false };
-        if (trustedRoots is not null)
-        {
-            handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
-            };
-            handler.SslOptions.CertificateChainPolicy.CustomTrustStore.AddRange(trustedRoots);
-        }
+        tls?.Apply(handler.SslOptions);
         var http = new HttpClient(handler) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
         if (key is not null)
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
@@ -128,6 +121,11 @@ public sealed class GatewayClient(Uri address, string? key = null, X509Certifica
         {
             throw new CommandFailedException(
                 $"no gateway answers at {address} ({socket.SocketErrorCode}); start one with 'skein up', or name another with --gateway", error);
+        }
+        catch (HttpRequestException error) when (address.Scheme == Uri.UriSchemeHttps && error.InnerException is { } cause)
+        {
+            throw new CommandFailedException(
+                $"TLS with the gateway at {address} failed: {cause.Message} Does it need --ca, or --client-cert and --client-key?", error);
         }
         catch (HttpRequestException error)
         {

@@ -53,7 +53,7 @@ public sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Fun
         }
         catch (OperationCanceledException)
         {
-            say($"{Name} did not stop in time and is killed");
+            say(atOnce.IsCancellationRequested ? $"{Name} is stopped at once" : $"{Name} did not stop in time and is killed");
             _process?.Kill();
             await _running;
         }

@@ -10,7 +10,7 @@ namespace Skein.Routing.Admission;
 /// slot right after it: the waiters ahead of it cannot use that slot. Estimates decay without any event, so Dispatch runs before every new
 /// request too.
 /// </remarks>
-internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions health, IBalancingPolicy policy, IRandomSource random)
+internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health, IBalancingPolicy policy, IRandomSource random)
 {
     private const int MostModels = 4096;
 
@@ -20,10 +20,15 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     private readonly QueueRefusals _refusals = new(options);
     private readonly PolicySelection _policies = new(policy, random);
     private readonly MeasuredWeights _weights = new();
-    private readonly Ejections _ejections = new(health.Breaker);
+    private readonly Ejections _ejections = new(health);
     private TimeSpan? _watchingSince;
     private long _turns;
     private bool _isSuspectRunning;
+
+    public AdmissionCore(AdmissionOptions options, HealthOptions health, IBalancingPolicy policy, IRandomSource random)
+        : this(options, new LiveHealth(health), policy, random)
+    {
+    }
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
@@ -257,7 +262,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         foreach (var replica in Fleet.Replicas)
         {
             // While this gateway is new itself, it cannot tell a new replica from one it has not seen yet.
-            var isNew = replica.WasReachable is null && now - _watchingSince >= health.SlowStart.Duration;
+            var isNew = replica.WasReachable is null && now - _watchingSince >= health.Current.SlowStart.Duration;
             var isBack = replica is { WasReachable: false, Reachable: true };
             if (isNew || isBack)
                 replica.SlowStart.Begin(now);

@@ -11,7 +11,7 @@ internal readonly record struct BreakerChange(ReplicaId Replica, Fault? Reason, 
 /// <summary>
 /// Opens breakers while every model can spare the replica. When one cannot, the replicas that were ejected longest serve again. Used under the admission lock.
 /// </summary>
-internal sealed class Ejections(BreakerOptions options)
+internal sealed class Ejections(LiveHealth health)
 {
     /// <summary>Time after an opening in which another one is no change of state.</summary>
     private static readonly TimeSpan SameStateTime = TimeSpan.FromSeconds(10);
@@ -71,7 +71,7 @@ internal sealed class Ejections(BreakerOptions options)
         var open = 0;
         foreach (var replica in serving)
             open += replica.TakesWork ? 1 : 0;
-        return Math.Max(0, Math.Min((int)(options.MaxEjectedShare * open), open - 1));
+        return Math.Max(0, Math.Min((int)(health.Current.Breaker.MaxEjectedShare * open), open - 1));
     }
 
     private static Replica? LongestEjected(ReadOnlySpan<Replica> serving, out int ejected)

@@ -17,8 +17,8 @@ public sealed class FleetTracker : IDisposable
     public FleetTracker(IFleetSource source, HealthOptions? health = null)
     {
         _source = source;
-        Health = health ?? new HealthOptions();
-        Health.Validate();
+        Health = new LiveHealth(health ?? new HealthOptions());
+        Health.Current.Validate();
         _source.Changed += Refresh;
         Refresh();
     }
@@ -29,9 +29,21 @@ public sealed class FleetTracker : IDisposable
     /// <summary>Raised once when the connection to a replica broke, so that membership can probe it.</summary>
     public event Action<Replica>? ConnectionBroken;
 
-    internal HealthOptions Health { get; }
+    internal LiveHealth Health { get; }
 
     public FleetSnapshot Current => _current;
+
+    /// <summary>
+    /// Treats replicas that fail or are new by other options from now on. A replica that is ejected stays so for the time that it had, unless too many are.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of its range. Nothing has changed.</exception>
+    public void Use(HealthOptions health)
+    {
+        health.Validate();
+        Health.Current = health;
+        // Admission readmits replicas of which more are ejected than may be now.
+        Changed?.Invoke();
+    }
 
     /// <summary>Takes a replica out of service at once, until <see cref="MarkReachable"/>.</summary>
     public void MarkUnreachable(Replica replica)

@@ -29,7 +29,7 @@ public sealed class Replica
 
     private static readonly double PerReportTick = 1.0 / ReportLifetime.Ticks;
 
-    private readonly HealthOptions _health;
+    private readonly LiveHealth _health;
     private volatile ReplicaDescription _description;
 
     // Copies of the description's, and parts that most replicas never use: a pick looks at every replica, and each object costs a cache miss.
@@ -60,11 +60,16 @@ public sealed class Replica
     private TimeSpan _closedUntil;
 
     public Replica(ReplicaDescription description, HealthOptions? health = null)
+        : this(description, new LiveHealth(health ?? new HealthOptions()))
     {
-        _health = health ?? new HealthOptions();
+    }
+
+    internal Replica(ReplicaDescription description, LiveHealth health)
+    {
+        _health = health;
         _description = description;
         CopyDescription();
-        Breaker = new CircuitBreaker(_health.Breaker);
+        Breaker = new CircuitBreaker(_health);
         PeakFirstToken = Pace.PeakFirstToken;
         NameHash = StableHash.Of(description.Id.Name);
     }
@@ -148,7 +153,7 @@ public sealed class Replica
 
     internal CircuitBreaker Breaker { get; }
 
-    internal SlowStart SlowStart => _slowStart ??= new SlowStart(_health.SlowStart);
+    internal SlowStart SlowStart => _slowStart ??= new SlowStart(_health);
 
     internal Slowness Slowness => _slowness ??= new Slowness(TimeSpan.FromSeconds(10));
 

@@ -30,15 +30,26 @@ internal enum BreakerVerdict
 /// that began in its current state count. Not Polly's breaker, because the fleet decides whether a replica may be ejected, under the admission lock
 /// and at a given time. Not thread-safe; used under the admission lock.
 /// </summary>
-internal sealed class CircuitBreaker(BreakerOptions options)
+/// <param name="health">Replaced options count from the next attempt, and the next opening, on.</param>
+internal sealed class CircuitBreaker(LiveHealth health)
 {
-    private readonly OutcomeWindow _window = new(options.Window);
-    private TimeSpan _openFor = options.OpenFor;
+    /// <summary>More of them would overflow, and no bound is that long.</summary>
+    private const int MostDoublings = 30;
+
+    private readonly OutcomeWindow _window = new();
+    private int _doublings;
     private TimeSpan _halfOpenAt;
     private int _epoch;
     private int _trials;
     private int _successesInARow;
     private int _failuresInARow;
+
+    public CircuitBreaker(BreakerOptions options)
+        : this(new LiveHealth(new HealthOptions { Breaker = options }))
+    {
+    }
+
+    private BreakerOptions Options => health.Current.Breaker;
 
     /// <summary>True from the opening until it is closed, including half-open.</summary>
     public bool IsEjected { get; private set; }
@@ -94,8 +105,8 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         _trials--;
         switch (fault?.Class())
         {
-            case null when ++_successesInARow >= options.TrialsToClose:
-                _openFor = options.OpenFor;
+            case null when ++_successesInARow >= Options.TrialsToClose:
+                _doublings = 0;
                 Spare();
                 return BreakerVerdict.Recovered;
             case FaultClass.Engine or FaultClass.Connection when StateAt(now) == BreakerState.HalfOpen:
@@ -114,22 +125,22 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         if (!failed && fault is not null)
             return BreakerVerdict.Unchanged;
         _failuresInARow = failed ? _failuresInARow + 1 : 0;
-        _window.Add(failed, now);
-        return failed && (_failuresInARow >= options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;
+        _window.Add(failed, Options.Window, now);
+        return failed && (_failuresInARow >= Options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;
     }
 
     private bool FailsTooOften(TimeSpan now)
     {
         (var attempts, var failures) = _window.Sum(now);
-        return attempts >= options.FewestAttempts && failures >= options.FailureRate * attempts;
+        return attempts >= Options.FewestAttempts && failures >= Options.FailureRate * attempts;
     }
 
     private void Open(TimeSpan now)
     {
         IsEjected = true;
-        _halfOpenAt = now + _openFor;
-        var doubled = _openFor * 2;
-        _openFor = doubled < options.LongestOpen ? doubled : options.LongestOpen;
+        var doubled = Options.OpenFor * Math.Pow(2, _doublings);
+        _halfOpenAt = now + (doubled < Options.LongestOpen ? doubled : Options.LongestOpen);
+        _doublings = Math.Min(_doublings + 1, MostDoublings);
         BeginEpoch();
     }
 

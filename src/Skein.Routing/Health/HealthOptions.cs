@@ -62,3 +62,15 @@ public sealed record SlowStartOptions
     /// <summary>Share of the weight at the start; never less than one slot's share. Default 0.1, range above 0 to 1.</summary>
     public double InitialShare { get; init; } = 0.1;
 }
+
+/// <summary>The options in use, which can be replaced while replicas are served. Thread-safe.</summary>
+internal sealed class LiveHealth(HealthOptions options)
+{
+    private volatile HealthOptions _current = options;
+
+    public HealthOptions Current
+    {
+        get => _current;
+        set => _current = value;
+    }
+}

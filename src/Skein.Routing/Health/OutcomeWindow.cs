@@ -1,15 +1,22 @@
 namespace Skein.Routing.Health;
 
 /// <summary>Attempts and failures in a sliding window of ten steps. Not thread-safe.</summary>
-internal sealed class OutcomeWindow(TimeSpan length)
+internal sealed class OutcomeWindow
 {
     private const int Steps = 10;
 
     private readonly (int Attempts, int Failures)[] _steps = new (int, int)[Steps];
+    private TimeSpan _length;
     private long _newest;
 
-    public void Add(bool failed, TimeSpan now)
+    /// <param name="length">Of the window. Another one than before begins an empty window.</param>
+    public void Add(bool failed, TimeSpan length, TimeSpan now)
     {
+        if (length != _length)
+        {
+            Clear();
+            (_length, _newest) = (length, 0);
+        }
         SlideTo(now);
         ref var step = ref _steps[_newest % Steps];
         step.Attempts++;
@@ -17,6 +24,7 @@ internal sealed class OutcomeWindow(TimeSpan length)
             step.Failures++;
     }
 
+    /// <summary>Called after <see cref="Add"/>.</summary>
     public (int Attempts, int Failures) Sum(TimeSpan now)
     {
         SlideTo(now);
@@ -27,7 +35,7 @@ internal sealed class OutcomeWindow(TimeSpan length)
 
     private void SlideTo(TimeSpan now)
     {
-        var current = now.Ticks / (length.Ticks / Steps);
+        var current = now.Ticks / (_length.Ticks / Steps);
         if (current - _newest >= Steps)
             Clear();
         else

@@ -1,7 +1,7 @@
 namespace Skein.Routing.Health;
 
 /// <summary>The rising weight of a new or returned replica. It affects picks, and never makes a request wait. Not thread-safe.</summary>
-internal sealed class SlowStart(SlowStartOptions options)
+internal sealed class SlowStart(LiveHealth health)
 {
     private TimeSpan? _since;
 
@@ -12,6 +12,7 @@ internal sealed class SlowStart(SlowStartOptions options)
     {
         if (_since is not { } since)
             return 1;
+        var options = health.Current.SlowStart;
         if (now - since >= options.Duration)
         {
             _since = null;

@@ -17,6 +17,7 @@ internal sealed class Replay
     private readonly Journal _journal;
     private readonly int _have;
     private readonly int _haveText;
+    private readonly bool _hasOnlyTokens;
     private readonly DeltaComparison _deltas;
     private ByteString _earlyText = ByteString.Empty;
     private ByteString _earlyDeltas = ByteString.Empty;
@@ -30,6 +31,7 @@ internal sealed class Replay
         _haveText = journal.Text.Length;
         _deltas = new DeltaComparison(journal.RawDeltas);
         IsBehind = HasIds || _haveText > 0 || _deltas.HasAny;
+        _hasOnlyTokens = !IsBehind;
         _shift = IsBehind ? 0 : _have;
     }
 
@@ -50,6 +52,9 @@ internal sealed class Replay
             return $"token {frame.FirstIndex} arrived instead of {Index}";
         var before = Index;
         Index += (int)frame.Count;
+        // Tokens whose text a parser held back may have come with their log probabilities, one each.
+        if (_hasOnlyTokens && before < _have)
+            Skip(frame.Logprobs, Math.Min(_have - before, (int)frame.Count));
         if (IsBehind)
         {
             if (CutBytes(frame.Text.Span, _journal.Text[.._haveText], ref _text) is not { } text)

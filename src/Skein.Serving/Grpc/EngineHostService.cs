@@ -20,5 +20,8 @@ internal sealed class EngineHostService(EngineHost engineHost) : BackgroundServi
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    // The base ends its work with this token, and its host would log that as a crash.
+    public override Task StartAsync(CancellationToken cancellationToken) => base.StartAsync(CancellationToken.None);
+
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => engineHost.RunAsync(stoppingToken);
 }

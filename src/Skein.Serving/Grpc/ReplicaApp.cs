@@ -94,7 +94,7 @@ public sealed class ReplicaApp : IAsyncDisposable
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 
     /// <summary>Stops it, if it runs, and frees everything but the engine.</summary>
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public ValueTask DisposeAsync() => _app.CloseAsync();
 
     private static void AddServices(IServiceCollection services, ReplicaOptions options, IInferenceEngine engine)
     {

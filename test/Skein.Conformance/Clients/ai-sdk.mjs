@@ -5,6 +5,7 @@ import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { z } from 'zod';
 
+globalThis.AI_SDK_LOG_WARNINGS = false; // it prints them where the answer goes
 const [http, situation, provider] = process.argv.slice(2);
 const baseURL = `${http}/v1`;
 const model = {

@@ -8,6 +8,9 @@ const tools = [{
   parameters: { type: 'object', properties: { a: { type: 'number' }, b: { type: 'number' } }, required: ['a', 'b'], additionalProperties: false },
 }];
 const question = { model: 'scripted', instructions: 'conformance', input: `situation ${situation}` };
+// Helpers of openai before 7 leave output_text out of streamed responses, which no server sends.
+const textOf = (response) => response.output_text
+  ?? response.output.flatMap((item) => item.content ?? []).filter((part) => part.type === 'output_text').map((part) => part.text).join('');
 const show = (value) => console.log(JSON.stringify(value));
 
 switch (situation) {
@@ -21,12 +24,12 @@ switch (situation) {
     let streamed = '';
     const stream = client.responses.stream(question).on('response.output_text.delta', (event) => { streamed += event.delta; });
     const response = await stream.finalResponse();
-    show({ text: response.output_text, streamed, status: response.status, input: response.usage.input_tokens, output: response.usage.output_tokens });
+    show({ text: textOf(response), streamed, status: response.status, input: response.usage.input_tokens, output: response.usage.output_tokens });
     break;
   }
   case 'thinking': {
     const response = await client.responses.stream(question).finalResponse();
-    show({ thinking: response.output[0].content[0].text, text: response.output_text });
+    show({ thinking: response.output[0].content[0].text, text: textOf(response) });
     break;
   }
   case 'tools': {

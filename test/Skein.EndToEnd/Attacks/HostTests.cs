@@ -6,7 +6,16 @@ namespace Skein.EndToEnd.Attacks;
 /// <summary>Hosts that give a gateway less than it expects.</summary>
 public sealed class HostTests
 {
-    private const string WithoutIPv4 = "ip link set lo up && ip addr del 127.0.0.1/8 dev lo && exec \"$@\"";
+    private const string WithoutIPv4 = "ip link set lo up && ip addr del 127.0.0.1/8 dev lo";
+
+    /// <summary>A cluster, a gateway whose model server is that cluster, and a chat with the gateway.</summary>
+    private const string Chain = WithoutIPv4 + """
+         || exit 1
+        "$@" up --port 8080 --engine simulated --replicas 1 &
+        "$@" gateway --http 8090 --grpc 0 --gossip 0 --upstream 'http://[::1]:8080' &
+        until "$@" chat --gateway 'http://[::1]:8090' Hello; do :; done
+        wait
+        """;
 
     /// <summary>2,300 idle connections used all file descriptors, and the process aborted.</summary>
     [Fact]
@@ -47,16 +56,16 @@ public sealed class HostTests
 
     /// <summary>The members listened on 127.0.0.1, which is not there.</summary>
     [Fact]
-    public async Task Up_HostWithIPv6Only_IsUp()
+    public async Task UpAndUpstream_HostWithIPv6Only_Serve()
     {
         SkipElsewhere();
-        await using var probe = new ProcessProbe("unshare", "-rn", "sh", "-c", WithoutIPv4, "sh", "true");
+        await using var probe = new ProcessProbe("unshare", "-rn", "sh", "-c", WithoutIPv4);
         Assert.SkipUnless(await probe.SucceedsAsync(), "needs network namespaces: unshare -rn, ip");
 
-        await using var cluster = SkeinProcess.StartUnder(
-            ["unshare", "-rn", "sh", "-c", WithoutIPv4, "sh"], "up", "--port", "0", "--engine", "simulated", "--replicas", "1");
+        await using var host = SkeinProcess.StartUnder(["unshare", "-rn", "sh", "-c", Chain, "sh"]);
 
-        Assert.Contains("HTTP on http://[::1]:", await cluster.LineAsync("Skein is up"), StringComparison.Ordinal);
+        Assert.Contains("HTTP on http://[::1]:", await host.LineAsync("Skein is up"), StringComparison.Ordinal);
+        Assert.Contains("began on upstream-1", await host.LineAsync("[began on"), StringComparison.Ordinal);
     }
 
     private static async Task<string?> AnswerAsync(HttpClient client)

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Protocol;
@@ -11,7 +12,7 @@ namespace Skein.Engines.Tests.OpenAiCompatible;
 /// Chats with tools of a real llama.cpp server: the chat call begins them, ids continue text and reasoning, and a call that has begun is made again. The models
 /// are random ones; a bias makes them call.
 /// </summary>
-public class LlamaToolTests(ITestOutputHelper output)
+public partial class LlamaToolTests(ITestOutputHelper output)
 {
     private const string Tools =
         """[{"type":"function","function":{"name":"look","parameters":{"type":"object","properties":{"at":{"type":"string","maxLength":12}},"required":["at"]}}}]""";
@@ -47,33 +48,87 @@ public class LlamaToolTests(ITestOutputHelper output)
     [Fact]
     public async Task GenerateAsync_ModelWithOtherMarks_GoesOnExactlyUpToACall()
     {
+        var seen = await CheckOtherMarksAsync(OtherTemplate, async first => (await MarkAsync(first), "", 0));
+
+        Assert.InRange(seen.Calls, 1, 4);
+    }
+
+    /// <summary>The template opens a reasoning. The mark that ends it is what the model writes between brackets, because the server knows no other form.</summary>
+    [Fact]
+    public async Task GenerateAsync_ModelWithOtherMarksOfReasoning_GoesOnExactlyUpToACall()
+    {
+        var template = OtherTemplate.Replace("(thought) ", "[thought]", StringComparison.Ordinal).Replace(" (spoken) ", "[spoken]", StringComparison.Ordinal)
+            .Replace("{{ '[A]' }}{%- endif %}", "{{ '[A][thought]' }}{%- endif %}", StringComparison.Ordinal);
+
+        var seen = await CheckOtherMarksAsync(template, MarksWithReasoningAsync);
+
+        Assert.InRange(seen.CallsAfterReasoning, 1, 4);
+        Assert.InRange(seen.CutsInReasoning, 3, 100);
+    }
+
+    /// <param name="marksOf">The mark of a call, that of the end of a reasoning, and the bias of brackets, of a server that cannot see either mark.</param>
+    private async Task<(int Calls, int CallsAfterReasoning, int CutsInReasoning)> CheckOtherMarksAsync(
+        string template, Func<LlamaServer, Task<(string Call, string Close, float Bias)>> marksOf)
+    {
         var file = LlamaProgram.FindModel("plain.gguf");
         Assert.SkipWhen(file is null, LlamaProgram.MissingModel);
-        var template = Path.GetTempFileName();
+        var path = Path.GetTempFileName();
         try
         {
-            await File.WriteAllTextAsync(template, OtherTemplate, Cancellation);
-            string mark;
-            await using (var first = new LlamaServer(file, "--jinja", "--chat-template-file", template))
-                mark = await MarkAsync(first);
+            await File.WriteAllTextAsync(path, template, Cancellation);
+            (string Call, string Close, float Bias) marks;
+            await using (var first = new LlamaServer(file, "--jinja", "--chat-template-file", path))
+                marks = await marksOf(first);
 
-            output.WriteLine($"a call begins with '{mark}'");
-            await File.WriteAllTextAsync(template, OtherTemplate.Replace("(call)", mark, StringComparison.Ordinal), Cancellation);
-            await using var server = new LlamaServer(file, "--jinja", "--chat-template-file", template);
-            Assert.InRange(await CheckAsync(server, []), 1, 4);
+            output.WriteLine($"a call begins with '{marks.Call}', a reasoning ends with '{marks.Close}'");
+            template = template.Replace("(call)", marks.Call, StringComparison.Ordinal);
+            template = marks.Close.Length > 0 ? template.Replace("[spoken]", marks.Close, StringComparison.Ordinal) : template;
+            await File.WriteAllTextAsync(path, template, Cancellation);
+            await using var server = new LlamaServer(file, "--jinja", "--chat-template-file", path);
+            return marks.Bias > 0 ? await CheckAsync(server, await IdsOfAsync(server, "[", "]"), marks.Bias, marks.Bias) : await CheckAsync(server, []);
         }
         finally
         {
-            File.Delete(template);
+            File.Delete(path);
         }
     }
 
-    /// <summary>A text of two or three tokens that a random model writes by itself. The mark of a call is not in a prompt: with this one it calls.</summary>
+    /// <summary>A text of two tokens that a random model writes by itself. The mark of a call is not in a prompt: with this one it calls.</summary>
     private static async Task<string> MarkAsync(LlamaServer server)
     {
         await using var engine = await server.ConnectAsync();
-        var pieces = (await FramesAsync(engine, Chat("Tell 0"))).Select(frame => frame.Text.ToStringUtf8()).ToList();
-        for (var i = 4; i < pieces.Count - 2; i++)
+        var pieces = (await FramesAsync(engine, Chat("Tell 0"))).Select(PieceOf).ToList();
+        return MarkIn(pieces, from: 4) ?? throw new InvalidOperationException($"no two tokens of '{string.Concat(pieces)}' can be a mark");
+    }
+
+    private static async Task<(string Call, string Close, float Bias)> MarksWithReasoningAsync(LlamaServer server)
+    {
+        await using var engine = await server.ConnectAsync();
+        var brackets = await IdsOfAsync(server, "[", "]");
+        for (var bias = 6f; bias < 12; bias++)
+        {
+            var request = Chat("Tell 0");
+            foreach (var id in brackets)
+            {
+                request.Sampling.LogitBias[id] = bias;
+            }
+
+            var pieces = (await FramesAsync(engine, request)).Select(PieceOf).ToList();
+            var text = string.Concat(pieces);
+            if (BracketedText().Matches(text).FirstOrDefault(match => match.Index > 20 && text.IndexOf(match.Value, StringComparison.Ordinal) == match.Index) is not { } close)
+                continue;
+            var spoken = Enumerable.Range(0, pieces.Count).First(at => string.Concat(pieces.Take(at)).Length >= close.Index + close.Length);
+            if (MarkIn(pieces, spoken + 3) is { } call)
+                return (call, close.Value, bias);
+        }
+
+        throw new InvalidOperationException("no bias makes the model write a text between brackets, and a mark behind it");
+    }
+
+    /// <summary>Two tokens of letters, which occur there for the first time; null: there are none.</summary>
+    private static string? MarkIn(List<string> pieces, int from)
+    {
+        for (var i = from; i < pieces.Count - 2; i++)
         {
             var mark = pieces[i] + pieces[i + 1];
             var isAtFirstHere = string.Concat(pieces).IndexOf(mark, StringComparison.Ordinal) == string.Concat(pieces.Take(i)).Length;
@@ -81,15 +136,22 @@ public class LlamaToolTests(ITestOutputHelper output)
                 return mark;
         }
 
-        throw new InvalidOperationException($"no two tokens of '{string.Concat(pieces)}' can be a mark");
+        return null;
     }
 
-    /// <returns>Answers with calls.</returns>
-    private async Task<int> CheckAsync(LlamaServer server, uint[] biased, params float[] biases)
+    [GeneratedRegex(@"\[[A-Za-z ,.]{1,40}\]", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
+    private static partial Regex BracketedText();
+
+    private static string PieceOf(GenerateFrame frame) => frame.RawDelta.Length > 0 && DeliveredReasoning.TextIn(JsonElement.Parse(frame.RawDelta.Span)) is { } part
+        ? part.Text
+        : frame.Text.ToStringUtf8();
+
+    /// <returns>Answers with calls, those of them that reason first, and cuts in the middle of a reasoning.</returns>
+    private async Task<(int Calls, int CallsAfterReasoning, int CutsInReasoning)> CheckAsync(LlamaServer server, uint[] biased, params float[] biases)
     {
         await using var engine = await server.ConnectAsync();
         await using var chatCall = await server.ConnectAsync(options => options with { UsesChatCall = true });
-        var (calls, continued, again) = (0, 0, 0);
+        var (calls, callsAfterReasoning, cutsInReasoning, continued, again, goneOn) = (0, 0, 0, 0, 0, 0);
         for (var i = 0; i < 4; i++)
         {
             var request = Chat($"Tell {i}");
@@ -103,27 +165,34 @@ public class LlamaToolTests(ITestOutputHelper output)
             var said = SaidOf(frames);
             Assert.Equal(SaidOf(await FramesAsync(chatCall, request)), said);
             calls += said.Calls.Length > 0 ? 1 : 0;
-            for (var cut = 2 + i; cut < frames.Count; cut += 3)
+            callsAfterReasoning += said.Calls.Length > 0 && said.Reasoning.Length > 0 ? 1 : 0;
+            for (var cut = 2 + i; cut < frames.Count; cut += 4)
             {
                 var resumed = new GenerateRequest(request) { Resume = JournalOf(frames[..cut]) };
-                if (await Record.ExceptionAsync(() => FramesAsync(engine, resumed)) is FaultException refusal)
+                var begun = BeforeCall(frames[..cut]);
+                cutsInReasoning += begun.Reasoning.Length > 0 && begun.Reasoning.Length < said.Reasoning.TrimEnd().Length ? 1 : 0;
+                var rest = new List<GenerateFrame>();
+                if (await Record.ExceptionAsync(() => ReadAsync(engine, resumed, rest)) is FaultException refusal)
                 {
                     Assert.Equal(Fault.ResumeRefused, refusal.Fault);
                     // A call that is cut by max_tokens may be too short for the server to show it.
                     Assert.True(said.Calls.Length > 0 || said.Reason == FinishReason.Length, $"{refusal.Message}, at {cut}, although the answer has no call");
+                    // All that is said before the call had come; only the call is made again.
+                    Assert.Equal((said.Reasoning.TrimEnd(), said.Content.TrimEnd()), BeforeCall([.. frames[..cut], .. rest]));
                     again++;
+                    goneOn += rest.Exists(frame => frame.Count > 0) ? 1 : 0;
                     continue;
                 }
 
-                Assert.Equal(said, SaidOf([.. frames[..cut], .. await FramesAsync(engine, resumed)]));
+                Assert.Equal(said, SaidOf([.. frames[..cut], .. rest]));
                 continued++;
             }
         }
 
-        output.WriteLine($"{calls} of 4 answers have calls; {continued} cuts continued, {again} made again");
+        output.WriteLine($"{calls} of 4 answers have calls; {continued} cuts continued, {again} made again, {goneOn} of them after text that went on; {cutsInReasoning} in a reasoning");
         var isCalling = biases is [> 0, ..];
         Assert.True(isCalling ? again > 0 : continued > 0);
-        return calls;
+        return (calls, callsAfterReasoning, cutsInReasoning);
     }
 
     private static GenerateRequest Chat(string question) => new()
@@ -133,7 +202,7 @@ public class LlamaToolTests(ITestOutputHelper output)
             Messages = ByteString.CopyFromUtf8($$"""[{"role":"user","content":"{{question}}"}]"""),
             Tools = ByteString.CopyFromUtf8(Tools),
         },
-        MaxTokens = 40,
+        MaxTokens = 80,
         Sampling = new Sampling { Temperature = 0 },
     };
 
@@ -149,12 +218,23 @@ public class LlamaToolTests(ITestOutputHelper output)
     private static async Task<List<GenerateFrame>> FramesAsync(IInferenceEngine engine, GenerateRequest request)
     {
         var frames = new List<GenerateFrame>();
+        await ReadAsync(engine, request, frames);
+        return frames;
+    }
+
+    private static async Task ReadAsync(IInferenceEngine engine, GenerateRequest request, List<GenerateFrame> frames)
+    {
         await foreach (var frame in engine.GenerateAsync(request, Cancellation))
         {
             frames.Add(frame);
         }
+    }
 
-        return frames;
+    /// <summary>What is said, without the white space before a call, which may be held back as a part of its mark.</summary>
+    private static (string Reasoning, string Content) BeforeCall(IReadOnlyList<GenerateFrame> frames)
+    {
+        var said = SaidOf([.. frames, new GenerateFrame { Finish = new Finish { Usage = new Usage() } }]);
+        return (said.Reasoning.TrimEnd(), said.Content.TrimEnd());
     }
 
     private static (string Reasoning, string Content, string Calls, FinishReason Reason, uint Tokens) SaidOf(IReadOnlyList<GenerateFrame> frames)

@@ -16,24 +16,72 @@ public sealed class KeyMeterTests
 
         var refusal = meter.Begin("m");
 
-        Assert.Equal(("this API key has used its 2 requests per minute", TimeSpan.FromSeconds(30)), (refusal!.Message, refusal.RetryAfter));
-        _time.Advance(TimeSpan.FromSeconds(30));
-        Assert.Null(meter.Begin("m"));
+        Assert.Equal(("this API key has used its 2 requests per minute", TimeSpan.FromSeconds(60)), (refusal!.Message, refusal.RetryAfter));
+        _time.Advance(TimeSpan.FromSeconds(59.99));
         Assert.NotNull(meter.Begin("m"));
+        _time.Advance(TimeSpan.FromSeconds(0.01));
+        Assert.Null(meter.Begin("m"));
+    }
+
+    /// <summary>A key that had rested got twice its limit within a minute: a full bucket, and what filled it meanwhile.</summary>
+    [Theory]
+    [InlineData(1, 1000)]
+    [InlineData(60, 100)]
+    [InlineData(60, 1000)]
+    [InlineData(600, 40)]
+    public void Begin_AfterARest_IsTheLimitInEveryMinute(int limit, int everyMs)
+    {
+        var meter = Meter(key => key with { RequestsPerMinute = limit });
+        _time.Advance(TimeSpan.FromMinutes(10));
+        var began = _time.GetUtcNow();
+        var admitted = new List<TimeSpan>();
+
+        while (_time.GetUtcNow() - began < TimeSpan.FromMinutes(5))
+        {
+            if (meter.Begin("m") is null)
+                admitted.Add(_time.GetUtcNow() - began);
+            _time.Advance(TimeSpan.FromMilliseconds(everyMs));
+        }
+
+        Assert.InRange(admitted.Count, limit * 5 * 0.9, limit * 5);
+        Assert.All(admitted, at => Assert.InRange(admitted.Count(other => other >= at && other - at < TimeSpan.FromMinutes(1)), 1, limit));
+    }
+
+    /// <summary>Who is refused and waits as long as the refusal says is admitted.</summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(100)]
+    public void Begin_AfterTheWaitOfTheRefusal_IsAdmitted(int limit)
+    {
+        var meter = Meter(key => key with { RequestsPerMinute = limit, TokensPerMinute = limit * 100 });
+        for (var i = 0; i < 10 * limit; i++)
+        {
+            if (meter.Begin("m") is { } refusal)
+            {
+                // Official clients do not obey a longer one.
+                Assert.InRange(refusal.RetryAfter!.Value, TimeSpan.FromTicks(1), TimeSpan.FromMinutes(1));
+                _time.Advance(refusal.RetryAfter.Value);
+                Assert.Null(meter.Begin("m"));
+            }
+            meter.Charge(i % 7 == 0 ? 300 : 40);
+            _time.Advance(TimeSpan.FromMilliseconds(i * 37 % 900));
+        }
     }
 
     /// <summary>What a request costs is known when it has begun: it may overdraw, and the next one waits until that is paid.</summary>
-    [Fact]
-    public void Charge_MoreThanIsLeft_RefusesTheNextRequestUntilItIsPaid()
+    [Theory]
+    [InlineData(900, 60)]
+    [InlineData(1500, 90.1)]
+    public void Charge_MoreThanIsLeft_RefusesTheNextRequestUntilItIsPaid(int tokens, double wait)
     {
         var meter = Meter(key => key with { TokensPerMinute = 600 });
         Assert.Null(meter.Begin("m"));
-        meter.Charge(900);
+        meter.Charge(tokens);
 
-        // 300 tokens overdrawn at 10 tokens/s, and one more for the request.
-        Assert.Equal(TimeSpan.FromSeconds(30.1), meter.Begin("m")!.RetryAfter);
+        // At 10 tokens/s, and one more for the request; not before the minute is over.
+        Assert.Equal(TimeSpan.FromSeconds(wait), meter.Begin("m")!.RetryAfter);
 
-        _time.Advance(TimeSpan.FromSeconds(30.1));
+        _time.Advance(TimeSpan.FromSeconds(wait));
         Assert.Null(meter.Begin("m"));
     }
 
@@ -118,7 +166,7 @@ public sealed class KeyMeterTests
         var use = meter.Read();
 
         Assert.Equal(("k", 1, 1L, 20L), (use.Name, use.Running, use.Requests, use.Tokens));
-        Assert.Equal(new KeyWindow(100, 80, TimeSpan.FromSeconds(12)), use.TokenWindow);
+        Assert.Equal(new KeyWindow(100, 80, TimeSpan.FromSeconds(60)), use.TokenWindow);
         Assert.Null(use.RequestWindow);
     }
 

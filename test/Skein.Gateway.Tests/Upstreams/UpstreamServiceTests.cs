@@ -18,25 +18,8 @@ using Skein.Routing.Fleet;
 namespace Skein.Gateway.Tests.Upstreams;
 
 /// <summary>Upstreams that are added and removed while a whole gateway runs. The gateway has no group: only upstreams serve.</summary>
-public sealed class UpstreamServiceTests : IAsyncLifetime
+public sealed class UpstreamServiceTests : UpstreamGateway
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
-    private readonly KeyedEngine _engine = new() { Slots = 3 };
-    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions
-    {
-        Http = new IPEndPoint(IPAddress.Loopback, 0), Grpc = new IPEndPoint(IPAddress.Loopback, 0), StopTimeout = TimeSpan.Zero,
-    });
-
-    private FleetTracker Fleet => _gateway.Services.GetRequiredService<FleetTracker>();
-
-    public async ValueTask InitializeAsync() => await _gateway.StartAsync();
-
-    public async ValueTask DisposeAsync()
-    {
-        await _gateway.StopAsync();
-        await _gateway.DisposeAsync();
-    }
-
     [Fact]
     public async Task Add_ServerAnswers_ServesRequests()
     {
@@ -213,80 +196,6 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Request_OnlyUpstreamRefusesTheKey_IsToldAtOnceAndWithoutAnAddress()
-    {
-        _gateway.Upstreams.Add(Of("10.1.2.3:8000", _engine) with
-        {
-            ConnectAsync = _ => throw new FaultException(Fault.EngineKeyRefused, "the engine at http://10.1.2.3:8000/ answers 401: Unauthorized"),
-        });
-        await UntilAsync(() => Status("10.1.2.3:8000").Reason.StartsWith("refuses", StringComparison.Ordinal), "a reason");
-
-        var answer = await AskAsync("Hello").WaitAsync(TimeSpan.FromSeconds(15));
-
-        Assert.Contains("no replica can serve model 'm': upstream-1 refuses the gateway", answer, StringComparison.Ordinal);
-        Assert.DoesNotContain("10.1.2.3", answer, StringComparison.Ordinal);
-        Assert.Equal("dead", Status("10.1.2.3:8000").State);
-        Assert.Contains("answers 401: Unauthorized", Status("10.1.2.3:8000").Reason, StringComparison.Ordinal);
-    }
-
-    /// <summary>It waited before the cause was known: then it ends at once too.</summary>
-    [Fact]
-    public async Task Request_WaitsWhenTheKeyIsRefused_EndsThen()
-    {
-        var connecting = new TaskCompletionSource<IInferenceEngine>();
-        _gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ => connecting.Task });
-        var answer = AskAsync("Hello");
-        await UntilAsync(() => _gateway.Services.GetRequiredService<AdmissionQueue>().Waiting == 1, "a waiting request");
-
-        connecting.SetException(new FaultException(Fault.EngineKeyRefused, "401"));
-
-        Assert.Contains("upstream-1 refuses the gateway", await answer.WaitAsync(TimeSpan.FromSeconds(15)), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Request_AnotherUpstreamMayReturn_Waits()
-    {
-        var connecting = new TaskCompletionSource<IInferenceEngine>();
-        _gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ => throw new FaultException(Fault.EngineKeyRefused, "401") });
-        _gateway.Upstreams.Add(Of("host:2", _engine) with { ConnectAsync = _ => connecting.Task });
-        await UntilAsync(() => Status("host:1").Reason.StartsWith("refuses", StringComparison.Ordinal), "a reason");
-        var answer = AskAsync("Hello");
-        await UntilAsync(() => _gateway.Services.GetRequiredService<AdmissionQueue>().Waiting == 1, "a waiting request");
-        _engine.Of("Hello").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Finish);
-
-        connecting.SetResult(_engine);
-
-        Assert.Contains("\"text\":\"x\"", await answer, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Request_UpstreamStillLoads_WaitsAndTheErrorSaysSo()
-    {
-        await using var gateway = GatewayApp.Build(new GatewayOptions
-        {
-            Http = new IPEndPoint(IPAddress.Loopback, 0), Grpc = new IPEndPoint(IPAddress.Loopback, 0), StopTimeout = TimeSpan.Zero,
-            Admission = new AdmissionOptions { NoReplicaTimeout = TimeSpan.FromMilliseconds(300) },
-        });
-        await gateway.StartAsync(TestContext.Current.CancellationToken);
-        var tries = 0;
-        // With the second try the end of the first one is known.
-        var secondTry = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ =>
-        {
-            if (++tries == 2)
-                secondTry.SetResult();
-            throw new FaultException(Fault.EngineBusy, "503: Loading model");
-        } });
-        await secondTry.Task.WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
-
-        var answer = await AskAsync("Hello", gateway);
-
-        // On a busy machine the wait ends later than asked for.
-        Assert.Matches(@"no live replica could serve model 'm' for [0-9.]+ s: upstream-1 is still loading its model", answer);
-        await gateway.StopAsync(TestContext.Current.CancellationToken);
-    }
-
-    [Fact]
     public async Task Run_ServerIsDown_IsAskedFourTimesASecond()
     {
         var time = new RecordingTime();
@@ -345,33 +254,6 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
     public void Add_OptionOutOfRange_IsRefused(int slots, int timeoutMs) =>
         Assert.Throws<ArgumentException>(() => _gateway.Upstreams.Add(
             Of("host:1", _engine) with { Slots = slots, EngineTimeout = TimeSpan.FromMilliseconds(timeoutMs) }));
-
-    private static UpstreamOptions Of(string name, KeyedEngine engine) => new() { Name = name, ConnectAsync = _ => Task.FromResult<IInferenceEngine>(engine) };
-
-    private MemberStatus Status(string name) =>
-        _gateway.Services.GetRequiredService<IMemberDirectory>().Members.Single(member => member.Name == name);
-
-    private async Task<string> AskAsync(string prompt, GatewayApp? gateway = null)
-    {
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        using var response = await http.PostAsJsonAsync($"http://{(gateway ?? _gateway).Http}/v1/completions", new { model = "m", prompt, max_tokens = 9 });
-        return await response.Content.ReadAsStringAsync();
-    }
-
-    private Task FleetAsync(params string[] names) =>
-        UntilAsync(
-            () => Fleet.Current.Replicas.Select(replica => replica.Id.Name).Order(StringComparer.Ordinal).SequenceEqual(names),
-            $"a fleet of [{string.Join(", ", names)}]");
-
-    private static async Task UntilAsync(Func<bool> holds, string what)
-    {
-        using var deadline = new CancellationTokenSource(Deadline, TimeProvider.System);
-        while (!holds())
-        {
-            Assert.False(deadline.IsCancellationRequested, $"no {what} within {Deadline.TotalSeconds:0} s");
-            await Task.Yield();
-        }
-    }
 
     /// <summary>Remembers for how long it was asked to wait.</summary>
     private sealed class RecordingTime : FakeTimeProvider

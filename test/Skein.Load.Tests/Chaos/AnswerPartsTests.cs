@@ -7,17 +7,22 @@ public class AnswerPartsTests
 {
     private const string Whole = """
         {"choices":[{"index":0,"message":{"content":"ab","reasoning":"cd","tool_calls":[{"id":"x","function":{"name":"f","arguments":"{\"a\":1}"}}]},
-        "logprobs":{"content":[{"token":"a","logprob":-0.5}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}
+        "logprobs":{"content":[{"token":"a","logprob":-0.5}]},"token_ids":[5,6],
+        "finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0},
+        "completion_tokens_details":{"reasoning_tokens":1}}}
         """;
 
-    /// <summary>The same answer in other pieces, with another id of its call, and the reasoning under both of its names.</summary>
+    /// <summary>The same answer in other pieces, with another id of its call, more tokens from the cache, and the reasoning under both of its names.</summary>
     private static readonly string[] Pieces =
     [
         """{"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"c","reasoning":"c"},"finish_reason":null}]}""",
-        """{"choices":[{"index":0,"delta":{"reasoning_content":"d"},"logprobs":{"content":[{"token":"a","logprob":-0.5}]}}]}""",
+        """{"choices":[{"index":0,"delta":{"reasoning_content":"d"},"logprobs":{"content":[{"token":"a","logprob":-0.5}]},"token_ids":[5]}]}""",
         """{"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"id":"y","function":{"name":"f","arguments":"{\"a\""}}]}}]}""",
-        """{"choices":[{"index":0,"delta":{"content":"b","tool_calls":[{"index":0,"function":{"arguments":":1}"}}]},"finish_reason":"stop"}]}""",
-        """{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":1}}}""",
+        """{"choices":[{"index":0,"delta":{"content":"b","tool_calls":[{"index":0,"function":{"arguments":":1}"}}]},"token_ids":[6],"finish_reason":"stop"}]}""",
+        """
+        {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"completion_tokens_details":{"reasoning_tokens":1},
+        "prompt_tokens_details":{"cached_tokens":1}}}
+        """,
     ];
 
     [Fact]
@@ -37,6 +42,9 @@ public class AnswerPartsTests
     [InlineData("-0.5", "-0.25", "choice 0 logprobs content differs at character")]
     [InlineData("\"stop\"", "\"length\"", "choice 0 finish_reason differs at character 0 of 4")]
     [InlineData("\"completion_tokens\":2", "\"completion_tokens\":1", "usage differs at character")]
+    [InlineData("\"reasoning_tokens\":1", "\"reasoning_tokens\":2", "usage differs at character")]
+    [InlineData("{\"cached_tokens\":0}", "{}", "usage differs at character")]
+    [InlineData("[5,6]", "[5]", "choice 0 token_ids differs at character 2 of 4")]
     public void DifferenceFrom_OtherAnswer_NamesThePart(string part, string other, string difference) =>
         Assert.StartsWith(difference, Read(Whole.Replace(part, other, StringComparison.Ordinal)).DifferenceFrom(Read(Whole)), StringComparison.Ordinal);
 

@@ -17,6 +17,37 @@ public sealed class CircuitBreakerTests
     }
 
     [Fact]
+    public void End_OptionsAreReplaced_TheNewOnesCount()
+    {
+        var health = new LiveHealth(new HealthOptions());
+        var breaker = new CircuitBreaker(health);
+        Assert.Equal(BreakerVerdict.Unchanged, breaker.End(breaker.Begin(), Fault.EngineFailed, _now));
+
+        health.Current = new HealthOptions { Breaker = new BreakerOptions { FailuresInARow = 2, OpenFor = TimeSpan.FromSeconds(1) } };
+
+        Assert.Equal(BreakerVerdict.ShouldOpen, breaker.End(breaker.Begin(), Fault.EngineFailed, _now));
+        breaker.Open(1, _now);
+        Assert.Equal(BreakerState.Open, breaker.StateAt(_now + TimeSpan.FromMilliseconds(999)));
+        Assert.Equal(BreakerState.HalfOpen, breaker.StateAt(_now + TimeSpan.FromSeconds(1)));
+    }
+
+    /// <summary>A failed trial under options with a longer window must not divide by that of before.</summary>
+    [Fact]
+    public void End_WindowIsReplaced_CountsFromThenOn()
+    {
+        var health = new LiveHealth(new HealthOptions());
+        var breaker = new CircuitBreaker(health);
+        _now = TimeSpan.FromHours(1);
+        for (var i = 0; i < 30; i++)
+            breaker.End(breaker.Begin(), i % 3 == 0 ? Fault.EngineFailed : null, _now);
+
+        health.Current = new HealthOptions { Breaker = new BreakerOptions { Window = TimeSpan.FromMinutes(1), FewestAttempts = 2 } };
+
+        Assert.Equal(BreakerVerdict.Unchanged, breaker.End(breaker.Begin(), Fault.EngineFailed, _now));
+        Assert.Equal(BreakerVerdict.ShouldOpen, breaker.End(breaker.Begin(), Fault.EngineFailed, _now));
+    }
+
+    [Fact]
     public void End_SuccessInBetween_StartsTheRowAnew()
     {
         Attempts(Fault.EngineFailed, 4);

@@ -85,6 +85,22 @@ public sealed class ReplayTests
         Assert.Equal((4u, 1), (after.FirstIndex, after.Logprobs.Count));
     }
 
+    /// <summary>A parser held back the text of a first blank. Made again, the blank's log probability came twice.</summary>
+    [Fact]
+    public void Take_OnlyTokensWithoutTextCame_TheirLogprobsDoNotComeAgain()
+    {
+        var blank = WithLogprobs(0, "");
+        var replay = new Replay(JournalOf(blank));
+
+        var again = WithLogprobs(0, "");
+        Assert.Null(replay.Take(again));
+        var next = WithLogprobs(1, "{");
+        Assert.Null(replay.Take(next));
+
+        Assert.Empty(again.Logprobs);
+        Assert.Equal("{", Assert.Single(next.Logprobs).Token.ToStringUtf8());
+    }
+
     private static GenerateFrame WithLogprobs(uint first, params string[] tokens)
     {
         var frame = Piece(first, string.Concat(tokens));

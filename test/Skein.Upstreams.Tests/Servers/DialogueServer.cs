@@ -83,7 +83,8 @@ internal sealed class DialogueServer : IAsyncDisposable
             if (choices > 1 && !IsSame(dialogue, exchange.Request, Dialogue.Normalize(exchange.Request.Body))
                 && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
                 events = [.. DialogueStream.ChoiceOf(events, ChoiceFor(dialogue, exchange.Request, choices), arePrompts: PromptsOf(dialogue) is not null)];
-            else if (dialogue.IsStreamed)
+            else if (dialogue.IsStreamed || Rules is null)
+                // As it was recorded: how this server would stream a whole answer is not known.
                 events = [];
             if (events.Count > 0)
                 return await Answers.Stream([.. events, "[DONE]"])(exchange);

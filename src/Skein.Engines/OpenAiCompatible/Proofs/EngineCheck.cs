@@ -123,8 +123,17 @@ public static partial class EngineCheck
                 : again.Reason != whole.Reason ? "the finish reason"
                 : !again.Logprobs.SequenceEqual(logprobs) ? "a log probability"
                 : isUsageTold && CountsOf(again.Usage) != CountsOf(whole.Usage) ? "the usage"
+                : whole.Usage is { Raw.IsEmpty: false } all && again.Usage is { Raw.IsEmpty: false } rest && DetailsOf(all) != DetailsOf(rest)
+                    ? "a detail of the usage"
                 : null;
         }
+
+        // How many tokens of the prompt were cached depends on what the server was asked before.
+        private static string DetailsOf(Usage usage) => string.Join("; ", JsonElement.Parse(usage.Raw.Span).EnumerateObject()
+            .Where(member => member.Value.ValueKind == JsonValueKind.Object)
+            .SelectMany(member => member.Value.EnumerateObject().Where(count => count.Name != "cached_tokens")
+                .Select(count => $"{member.Name}.{count.Name} {count.Value.GetRawText()}"))
+            .Order(StringComparer.Ordinal));
 
         private static (uint? Prompt, uint? Answer) CountsOf(Usage? usage) => (usage?.PromptTokens, usage?.CompletionTokens);
 

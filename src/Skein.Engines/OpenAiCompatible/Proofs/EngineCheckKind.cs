@@ -26,6 +26,9 @@ internal sealed record EngineCheckKind(string Name, bool IsChat, Action<Generate
     /// <summary>Whether its answers are to have tool calls.</summary>
     public bool WantsCalls { get; init; }
 
+    /// <summary>The beginning of the answer, which the client gives; empty: none.</summary>
+    public string Begun { get; init; } = "";
+
     public static IReadOnlyList<EngineCheckKind> All { get; } =
     [
         new("completion", IsChat: false, _ => { }),
@@ -39,9 +42,20 @@ internal sealed record EngineCheckKind(string Name, bool IsChat, Action<Generate
         new("chat, logprobs", IsChat: true, request => request.Logprobs = 1),
         new("chat, n = 2", IsChat: true, _ => { }) { Choices = 2 },
         new("chat, sampled with a seed", IsChat: true, Sample),
-        new("chat, JSON schema", IsChat: true, request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema)),
-        new("chat, tools required", IsChat: true, request =>
-            (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8(Tools), ByteString.CopyFromUtf8("\"required\""))) { WantsCalls = true },
+        new("chat, token ids", IsChat: true, request => AddMember(request, "return_token_ids", "true")),
+        new("chat, begun by the client", IsChat: true, _ => { }) { Begun = "Once upon a time, there" },
+        new("chat, JSON schema", IsChat: true, AskForObject),
+        new("chat, JSON schema, logprobs", IsChat: true, request =>
+        {
+            AskForObject(request);
+            request.Logprobs = 1;
+        }),
+        new("chat, tools required", IsChat: true, RequireCall) { WantsCalls = true },
+        new("chat, tools required, streamed", IsChat: true, request =>
+        {
+            RequireCall(request);
+            request.StreamToolCalls = true;
+        }) { WantsCalls = true },
         new("chat, tools auto", IsChat: true, request => request.Chat.Tools = ByteString.CopyFromUtf8(Tools)) { WantsCalls = true },
     ];
 
@@ -52,15 +66,25 @@ internal sealed record EngineCheckKind(string Name, bool IsChat, Action<Generate
         var question = $"{ContinuationProver.Questions[0]} They are {number + 3} years old.";
         var request = new GenerateRequest { Model = model, MaxTokens = AnswerTokens, Sampling = new Sampling { Temperature = 0 } };
         if (IsChat)
-            request.Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8($$"""[{"role":"user","content":"{{question}}"}]""") };
+        {
+            var begun = Begun.Length > 0 ? $$""",{"role":"assistant","content":"{{Begun}}"}""" : "";
+            request.Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8($$"""[{"role":"user","content":"{{question}}"}{{begun}}]""") };
+        }
         else
+        {
             request.Text = text;
+        }
 
         Ask(request);
         return request;
     }
 
     private static void Sample(GenerateRequest request) => request.Sampling = new Sampling { Temperature = 1, Seed = 7 };
+
+    private static void AskForObject(GenerateRequest request) => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema);
+
+    private static void RequireCall(GenerateRequest request) =>
+        (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8(Tools), ByteString.CopyFromUtf8("\"required\""));
 
     // Templates whose thinking can be switched read enable_thinking; others ignore it.
     private static void AddMember(GenerateRequest request, string name, string json) =>

@@ -78,7 +78,7 @@ internal sealed record ReasoningForm(string Open, string Close)
         {
             open = before.TrimEnd();
             var counterpart = close.ToString().Replace("/", "", StringComparison.Ordinal);
-            open = open.EndsWith(counterpart, StringComparison.Ordinal) ? counterpart : open[(open.LastIndexOfAny(" \t\r\n") + 1)..];
+            open = open.EndsWith(counterpart, StringComparison.Ordinal) ? counterpart : LastMarkIn(open);
         }
 
         return open.IsEmpty || close.IsEmpty || open.Length > MostMarkCharacters || close.Length > MostMarkCharacters
@@ -88,5 +88,12 @@ internal sealed record ReasoningForm(string Open, string Close)
                 AfterOpen = before[before.TrimEnd().Length..].ToString(),
                 AfterClose = behind[behind.TrimEnd().Length..].ToString(),
             };
+    }
+
+    /// <summary>A mark in brackets at the end of a text; without brackets, all behind the last white space.</summary>
+    private static ReadOnlySpan<char> LastMarkIn(ReadOnlySpan<char> text)
+    {
+        var bracket = text switch { [.., ']'] => text.LastIndexOf('['), [.., '>'] => text.LastIndexOf('<'), _ => -1 };
+        return text[(bracket >= 0 ? bracket : text.LastIndexOfAny(" \t\r\n") + 1)..];
     }
 }

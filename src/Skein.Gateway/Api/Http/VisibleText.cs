@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Makes text safe for headers, comments and logs.</summary>
@@ -12,7 +10,7 @@ internal static class VisibleText
     public static string RequestId(string? fromClient) =>
         fromClient is { Length: > 0 and <= RequestLimits.RequestIdBytes } && IsVisible(fromClient)
             ? fromClient
-            : RandomNumberGenerator.GetHexString(32, lowercase: true);
+            : SystemRandomSource.NextHexId();
 
     /// <summary>Replaces every character but visible ASCII: a name from another machine must not start a new line in a header.</summary>
     public static string Clean(string name) => IsVisible(name) ? name : string.Concat(name.Select(c => Visible.Contains(c) ? c : '?'));

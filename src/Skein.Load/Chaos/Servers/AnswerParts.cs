@@ -3,8 +3,9 @@ using System.Globalization;
 namespace Skein.Load.Chaos.Servers;
 
 /// <summary>
-/// What an answer says, without how it is cut into events: the texts, calls, log probabilities and finish reason of each choice, and the token counts. Ids of
-/// answers and of calls and times are left out, because each answer has its own. Not thread-safe.
+/// What an answer says, without how it is cut into events: the texts, calls, log probabilities, token ids and finish reason of each choice, and the token
+/// counts. Ids of answers and of calls and times are left out, because each answer has its own, and so is the number of cached tokens, which depends on what
+/// the server was asked before. Not thread-safe.
 /// </summary>
 internal sealed class AnswerParts
 {
@@ -13,7 +14,10 @@ internal sealed class AnswerParts
 
     private static readonly string[] FirstTexts = ["choice 0 text", "choice 0 content", "choice 0 reasoning"];
 
-    private static readonly string[] CountNames = ["prompt_tokens", "completion_tokens", "total_tokens"];
+    // How many tokens of the prompt a server has in its cache. That it says so is compared.
+    private const string CachedTokens = "cached_tokens";
+
+    private static readonly string[] IdNames = ["prompt_token_ids", "token_ids"];
 
     // The second name repeats the first one where a server has both.
     private static readonly string[] ReasoningNames = ["reasoning_content", "reasoning"];
@@ -42,6 +46,7 @@ internal sealed class AnswerParts
     {
         if (Member(chunk, "error") is { ValueKind: not JsonValueKind.Null } error)
             Error = (Member(error, "message") ?? error).ToString().ReplaceLineEndings(" ");
+        AddIds("prompt", chunk);
         if (Member(chunk, "choices") is { ValueKind: JsonValueKind.Array } choices)
         {
             foreach (var choice in choices.EnumerateArray())
@@ -51,8 +56,7 @@ internal sealed class AnswerParts
         if (Member(chunk, "usage") is { ValueKind: JsonValueKind.Object } usage)
         {
             _parts.Remove("usage");
-            foreach (var name in CountNames)
-                Append("usage", $"{name} {Member(usage, name)}; ");
+            AddCounts(usage, "");
         }
     }
 
@@ -103,7 +107,30 @@ internal sealed class AnswerParts
             }
         }
 
+        AddIds(name, choice);
         Append($"{name} finish_reason", TextOf(choice, "finish_reason"));
+    }
+
+    private void AddIds(string part, JsonElement json)
+    {
+        foreach (var name in IdNames)
+        {
+            if (Member(json, name) is not { ValueKind: JsonValueKind.Array } ids)
+                continue;
+            foreach (var id in ids.EnumerateArray())
+                Append($"{part} {name}", id.GetRawText() + " ");
+        }
+    }
+
+    private void AddCounts(JsonElement counts, string path)
+    {
+        foreach (var member in counts.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal))
+        {
+            if (member.Value.ValueKind == JsonValueKind.Object)
+                AddCounts(member.Value, $"{path}{member.Name}.");
+            else
+                Append("usage", $"{path}{member.Name} {(member.Name == CachedTokens ? "told" : member.Value.GetRawText())}; ");
+        }
     }
 
     private void AddCalls(string name, JsonElement delta)

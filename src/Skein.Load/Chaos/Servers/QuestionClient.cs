@@ -12,9 +12,12 @@ namespace Skein.Load.Chaos.Servers;
 /// <param name="Parts">What it says.</param>
 /// <param name="Tier">Resume tier that the gateway stated; empty: none was stated.</param>
 /// <param name="Failovers">Changes of the server during the answer.</param>
+/// <param name="HadTokens">Whether tokens had come before one of them, as far as the gateway says.</param>
+/// <param name="Start">Timestamp of the request.</param>
 /// <param name="Events">Events of the stream.</param>
 /// <param name="Error">Why it is no complete answer, in one line; null: it is complete.</param>
-internal sealed record ReceivedAnswer(AnswerParts Parts, string Tier, int Failovers, int Events, TimeSpan LongestGap, TimeSpan Duration, string? Error);
+internal sealed record ReceivedAnswer(
+    AnswerParts Parts, string Tier, int Failovers, bool HadTokens, int Events, TimeSpan LongestGap, long Start, TimeSpan Duration, string? Error);
 
 /// <summary>What is known of an answer while it arrives. Thread-safe.</summary>
 internal sealed class ArrivingAnswer
@@ -57,7 +60,7 @@ internal sealed class QuestionClient : IDisposable
     public QuestionClient(ServerChaosOptions options, TimeProvider time)
     {
         (_timeout, _time) = (options.RequestTimeout, time);
-        _http = TargetHttp.Create(options.Key, options.TrustedRoots);
+        _http = TargetHttp.Create(options.Key, options.Tls);
         (_http.BaseAddress, _http.MaxResponseContentBufferSize) = (options.Gateway, MostWholeBytes);
     }
 
@@ -88,6 +91,8 @@ internal sealed class QuestionClient : IDisposable
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, kind.IsChat ? "/v1/chat/completions" : "/v1/completions");
             request.Content = new StringContent(body, Encoding.UTF8, "application/json");
+            if (kind.StreamsCalls)
+                request.Headers.Add("x-skein-stream-tool-calls", "1");
             using var response = await _http.SendAsync(
                 request, kind.IsWhole ? HttpCompletionOption.ResponseContentRead : HttpCompletionOption.ResponseHeadersRead, either.Token);
             arriving.Server = HeaderOf(response.Headers, "x-skein-replica");
@@ -111,7 +116,8 @@ internal sealed class QuestionClient : IDisposable
         }
 
         return new ReceivedAnswer(
-            progress.Parts, progress.Tier, progress.Failovers, arriving.Events, progress.LongestGap, _time.GetElapsedTime(progress.Start), error);
+            progress.Parts, progress.Tier, progress.Failovers, progress.HadTokens, arriving.Events, progress.LongestGap, progress.Start,
+            _time.GetElapsedTime(progress.Start), error);
     }
 
     public void Dispose() => _http.Dispose();
@@ -140,7 +146,7 @@ internal sealed class QuestionClient : IDisposable
     {
         await using var events = new SseCommentStream(
             await response.Content.ReadAsStreamAsync(cancellationToken),
-            comment => progress.Failovers = Math.Max(progress.Failovers, FailoverNote.Read(comment).Count));
+            comment => progress.Add(FailoverNote.Read(comment)));
         var last = _time.GetTimestamp();
         await foreach (var item in SseParser.Create(events).EnumerateAsync(cancellationToken))
         {
@@ -174,8 +180,16 @@ internal sealed class QuestionClient : IDisposable
 
         public int Failovers { get; set; }
 
+        public bool HadTokens { get; private set; }
+
         public bool IsDone { get; set; }
 
         public TimeSpan LongestGap { get; set; }
+
+        public void Add(FailoverNote note)
+        {
+            Failovers = Math.Max(Failovers, note.Count);
+            HadTokens |= note.Indexes.Any(index => index > 0);
+        }
     }
 }

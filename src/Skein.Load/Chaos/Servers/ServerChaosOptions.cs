@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 
 namespace Skein.Load.Chaos.Servers;
 
@@ -14,7 +13,7 @@ public sealed record ServerChaosOptions
     /// <summary>Longest duration of the fault injection. 1 s to 7 days; default 2 min.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>Number of faults after which the run ends. 1 to 1,000,000; default 1,000,000.</summary>
+    /// <summary>Number of faults in the middle of an answer after which the run ends. 1 to 1,000,000; default 1,000,000.</summary>
     public int MaxFaults { get; init; } = 1_000_000;
 
     /// <summary>Seed of the sequence of faults, servers and moments. Default 1.</summary>
@@ -32,6 +31,9 @@ public sealed record ServerChaosOptions
     /// <summary>Kinds of requests. Default: all.</summary>
     public IReadOnlyList<QuestionKind> Requests { get; init; } = QuestionKind.All;
 
+    /// <summary>Further members of every request. Default: none.</summary>
+    public IReadOnlyDictionary<string, JsonElement> Extra { get; init; } = new Dictionary<string, JsonElement>();
+
     /// <summary>Kinds of faults; each must be possible. Default: all that are.</summary>
     public IReadOnlyList<FaultKind>? Kinds { get; init; }
 
@@ -44,8 +46,8 @@ public sealed record ServerChaosOptions
     /// <summary>API key to send. Null (the default): none.</summary>
     public string? Key { get; init; }
 
-    /// <summary>Authorities of the gateway's certificate. Null (the default): those of the system.</summary>
-    public X509Certificate2Collection? TrustedRoots { get; init; }
+    /// <summary>Null (the default): the authorities of the system are trusted, and no certificate is shown.</summary>
+    public ClientTls? Tls { get; init; }
 
     internal void Validate()
     {
@@ -55,6 +57,8 @@ public sealed record ServerChaosOptions
         OptionGuard.Range(MaxTokens, 1, 100_000, nameof(MaxTokens));
         OptionGuard.Range(Questions, 1, 100, nameof(Questions));
         OptionGuard.Require(Requests.Count >= 1, nameof(Requests), Requests.Count, "at least 1");
+        var twice = Extra.Keys.FirstOrDefault(BenchOptions.OwnMembers.Contains);
+        OptionGuard.Require(twice is null, nameof(Extra), twice, $"all members but {string.Join(", ", BenchOptions.OwnMembers)}");
         OptionGuard.Require(Kinds is not { Count: 0 }, nameof(Kinds), 0, "at least 1");
         OptionGuard.Range(RequestTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(RequestTimeout));
     }

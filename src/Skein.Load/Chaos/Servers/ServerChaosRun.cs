@@ -12,7 +12,11 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
     // Longer than the gateway needs to recognise a server that is frozen.
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(6);
 
-    private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
+    // From this part of its usual time on, an answer whose tokens the client does not see is in its middle.
+    private const double Begun = 0.1;
+
+    private readonly Dictionary<string, int> _faults = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _faultsInVain = new(StringComparer.Ordinal);
     private readonly Random _random = new(options.Seed);
     private readonly ServerChaosTally _tally = new(options.IsInexact);
 
@@ -46,7 +50,7 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
             await RunRoundAsync(client, round, plan, cancellationToken);
         }
 
-        return _tally.ToReport(model, options, time.GetElapsedTime(start), _faults);
+        return _tally.ToReport(model, options, time.GetElapsedTime(start), _faults, _faultsInVain);
     }
 
     private async Task<List<KnownQuestion>> AskUndisturbedAsync(QuestionClient client, string model, CancellationToken cancellationToken)
@@ -76,11 +80,11 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
         string? stop = null;
         if (kind.HasStop)
         {
-            var plain = await client.AskAsync(kind, kind.BodyOf(model, prompt, options.MaxTokens, null), new ArrivingAnswer { Awaited = 0 }, cancellationToken);
+            var plain = await client.AskAsync(kind, BodyOf(null), new ArrivingAnswer { Awaited = 0 }, cancellationToken);
             stop = StopIn(plain.Parts.Text);
         }
 
-        var body = kind.BodyOf(model, prompt, options.MaxTokens, stop);
+        var body = BodyOf(stop);
         var first = await client.AskAsync(kind, body, new ArrivingAnswer { Awaited = 0 }, cancellationToken);
         var second = await client.AskAsync(kind, body, new ArrivingAnswer { Awaited = 0 }, cancellationToken);
         if ((first.Error ?? second.Error) is { } error)
@@ -97,6 +101,8 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
 
         _tally.AddReference(kind, first);
         return new KnownQuestion(kind, body, second);
+
+        string BodyOf(string? text) => kind.BodyOf(model, prompt, options.MaxTokens, text, options.Extra);
     }
 
     /// <summary>A part of a text, from beyond its middle; null: it is too short.</summary>
@@ -131,6 +137,8 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
         ArrivingAnswer[] arriving = [.. round.Select((_, i) => new ArrivingAnswer { Awaited = i == leader ? moment : 0 })];
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<ReceivedAnswer>[] answers = [.. round.Select((question, i) => client.AskAsync(question.Kind, question.Body, arriving[i], failed.Token))];
+        string name;
+        long faultAt;
         try
         {
             await Task.WhenAny(moment > 0 ? arriving[leader].WhenReached : Task.Delay(delay, time, cancellationToken), answers[leader]);
@@ -138,9 +146,9 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
             var fault = plan.Next([server])!;
             // A cut needs no time to be recognised.
             fault = fault.Kind == FaultKind.Cut ? fault with { Duration = fault.Duration / 4 } : fault;
-            var name = ChaosRun.NameOf(fault.Kind);
-            _faults[name] = _faults.GetValueOrDefault(name) + 1;
+            name = ChaosRun.NameOf(fault.Kind);
             onFault(fault);
+            faultAt = time.GetTimestamp();
             await servers.InjectAsync(fault, cancellationToken);
         }
         catch
@@ -153,9 +161,23 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
             await ((Task)Task.WhenAll(answers)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
+        var wasLost = false;
         for (var i = 0; i < round.Count; i++)
-            _tally.Add(round[i].Kind, round[i].Reference, await answers[i]);
+        {
+            var answer = await answers[i];
+            var isLost = answer.Failovers > 0 && IsInMiddle(round[i], answer, faultAt);
+            wasLost |= isLost;
+            _tally.Add(round[i].Kind, round[i].Reference, answer, isLost ? name : null);
+        }
+
+        var counts = wasLost ? _faults : _faultsInVain;
+        counts[name] = counts.GetValueOrDefault(name) + 1;
     }
+
+    /// <summary>Whether an answer had begun when its server failed. Of an answer that comes as a whole, or whose call is held, only the time says so.</summary>
+    private bool IsInMiddle(KnownQuestion question, ReceivedAnswer answer, long faultAt) => question.Reference.Events >= ManyEvents
+        ? answer.HadTokens
+        : time.GetElapsedTime(answer.Start, faultAt) >= question.Reference.Duration * Begun;
 
     private async Task<string> ServerOfAsync(ArrivingAnswer leader, CancellationToken cancellationToken)
     {

@@ -18,6 +18,8 @@ internal sealed class ServerChaosTally(bool isInexact)
     private readonly LatencyHistogram _gaps = new();
     private int _undisturbed;
     private int _undisturbedDiffer;
+    private int _early;
+    private int _earlyDiffer;
 
     /// <summary>The first remark on a kind that is not compared; empty: there is none.</summary>
     public string FirstRemark
@@ -50,7 +52,8 @@ internal sealed class ServerChaosTally(bool isInexact)
         }
     }
 
-    public void Add(QuestionKind kind, ReceivedAnswer reference, ReceivedAnswer answer)
+    /// <param name="lostBy">Name of the fault that it lost its server by in the middle; null: it did not, or before its first token.</param>
+    public void Add(QuestionKind kind, ReceivedAnswer reference, ReceivedAnswer answer, string? lostBy)
     {
         lock (_gate)
         {
@@ -68,8 +71,17 @@ internal sealed class ServerChaosTally(bool isInexact)
                 return;
             }
 
-            row.Lost++;
             _gaps.Add(answer.LongestGap);
+            if (lostBy is null && answer.Error is null)
+            {
+                _early++;
+                _earlyDiffer += isAllowed ? 0 : 1;
+                return;
+            }
+
+            row.Lost++;
+            if (lostBy is not null)
+                row.LostBy[lostBy] = row.LostBy.GetValueOrDefault(lostBy) + 1;
             if (answer.Error is not null)
                 row.Errors++;
             else if (difference is null)
@@ -80,7 +92,10 @@ internal sealed class ServerChaosTally(bool isInexact)
         }
     }
 
-    public ServerChaosReport ToReport(string model, ServerChaosOptions options, TimeSpan duration, IReadOnlyDictionary<string, int> faults)
+    /// <param name="faults">Faults by which an answer lost its server in the middle, by kind.</param>
+    /// <param name="inVain">The other ones.</param>
+    public ServerChaosReport ToReport(
+        string model, ServerChaosOptions options, TimeSpan duration, IReadOnlyDictionary<string, int> faults, IReadOnlyDictionary<string, int> inVain)
     {
         lock (_gate)
         {
@@ -88,13 +103,14 @@ internal sealed class ServerChaosTally(bool isInexact)
             var failures = new List<string>();
             AddFailure(rows.Sum(row => row.Errors), "lost answers ended in an error");
             AddFailure(rows.Sum(row => row.WrongDiffers), "lost answers differ from the undisturbed ones");
+            AddFailure(_earlyDiffer, "answers differ that lost their server before their first token");
             AddFailure(isInexact ? 0 : _undisturbedDiffer, "answers differ that did not lose their server");
             if (rows.Sum(row => row.Lost) == 0)
-                failures.Add("no answer lost its server: the run proves nothing; use longer answers or more streams");
+                failures.Add("no answer lost its server in the middle: the run proves nothing; use longer answers or more streams");
             return new ServerChaosReport(
-                model, options.Seed, duration.TotalSeconds, new SortedDictionary<string, int>(faults.ToDictionary(), StringComparer.Ordinal),
-                [.. options.Requests.Zip(rows, (kind, row) => row.ToReport(kind.Name))], _undisturbed, _undisturbedDiffer, _gaps.Summary, failures,
-                [.. _examples]);
+                model, options.Seed, duration.TotalSeconds, Sorted(faults), Sorted(inVain),
+                [.. options.Requests.Zip(rows, (kind, row) => row.ToReport(kind.Name))],
+                _early, _earlyDiffer, _undisturbed, _undisturbedDiffer, _gaps.Summary, failures, [.. _examples]);
 
             void AddFailure(int count, string what)
             {
@@ -103,6 +119,8 @@ internal sealed class ServerChaosTally(bool isInexact)
             }
         }
     }
+
+    private static SortedDictionary<string, int> Sorted(IReadOnlyDictionary<string, int> counts) => new(counts.ToDictionary(), StringComparer.Ordinal);
 
     private static string Short(string text) => text.Length <= MostExampleChars ? text : string.Concat(text.AsSpan(0, MostExampleChars), "…");
 
@@ -127,6 +145,8 @@ internal sealed class ServerChaosTally(bool isInexact)
 
         public int Lost { get; set; }
 
+        public Dictionary<string, int> LostBy { get; } = new(StringComparer.Ordinal);
+
         public int Equal { get; set; }
 
         public int Differ { get; set; }
@@ -145,7 +165,7 @@ internal sealed class ServerChaosTally(bool isInexact)
                 NotCompared,
             ];
             var tiers = string.Join('/', Tiers.Where(tier => tier.Length > 0));
-            return new ServerChaosRow(name, tiers, Lost, Equal, Differ, Errors, string.Join("; ", remarks.Where(text => text.Length > 0)));
+            return new ServerChaosRow(name, tiers, Sorted(LostBy), Lost, Equal, Differ, Errors, string.Join("; ", remarks.Where(text => text.Length > 0)));
         }
     }
 }

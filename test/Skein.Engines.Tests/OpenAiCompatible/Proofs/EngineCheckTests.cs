@@ -83,13 +83,14 @@ public class EngineCheckTests
     }
 
     [Theory]
-    [InlineData(FinishReason.Length, 4, -0.25f, "the finish reason differs")]
-    [InlineData(FinishReason.Stop, 3, -0.25f, "the usage differs")]
-    [InlineData(FinishReason.Stop, 4, -0.26f, "a log probability differs")]
-    [InlineData(FinishReason.Stop, 4, -0.25f, "")]
-    public async Task RunAsync_OnlyTheEndCountOrLogprobDiffers_IsFound(FinishReason reason, uint tokens, float logprob, string problem)
+    [InlineData(FinishReason.Length, 4, 2, -0.25f, "the finish reason differs")]
+    [InlineData(FinishReason.Stop, 3, 2, -0.25f, "the usage differs")]
+    [InlineData(FinishReason.Stop, 4, 1, -0.25f, "a detail of the usage differs")]
+    [InlineData(FinishReason.Stop, 4, 2, -0.26f, "a log probability differs")]
+    [InlineData(FinishReason.Stop, 4, 2, -0.25f, "")]
+    public async Task RunAsync_OnlyTheEndCountOrLogprobDiffers_IsFound(FinishReason reason, uint tokens, int reasoned, float logprob, string problem)
     {
-        await using var engine = new ScriptedAnswer(reason, tokens, logprob);
+        await using var engine = new ScriptedAnswer(reason, tokens, reasoned, logprob);
 
         var row = (await RowsAsync(engine, answers: 5))[0];
 
@@ -118,7 +119,7 @@ public class EngineCheckTests
     }
 
     /// <summary>Answers with four tokens; the end of a continued answer, its count and its log probabilities are the test's.</summary>
-    private sealed class ScriptedAnswer(FinishReason reason, uint tokens, float logprob) : IInferenceEngine
+    private sealed class ScriptedAnswer(FinishReason reason, uint tokens, int reasoned, float logprob) : IInferenceEngine
     {
         private const int Tokens = 4;
 
@@ -141,7 +142,8 @@ public class EngineCheckTests
                     Logprobs = { new TokenLogprob { Token = text, Logprob = request.Resume is null ? -0.25f : logprob } },
                 };
             }
-            var usage = new Usage { PromptTokens = 2, CompletionTokens = request.Resume is null ? Tokens : tokens };
+            var details = $$$"""{"completion_tokens_details":{"reasoning_tokens":{{{(request.Resume is null ? 2 : reasoned)}}}}}""";
+            var usage = new Usage { PromptTokens = 2, CompletionTokens = request.Resume is null ? Tokens : tokens, Raw = ByteString.CopyFromUtf8(details) };
             yield return new GenerateFrame
             {
                 FirstIndex = Tokens, Finish = new Finish { Reason = request.Resume is null ? FinishReason.Stop : reason, Usage = usage },

@@ -67,6 +67,8 @@ public class ReasoningSplitterTests
     [InlineData("user\nHi\nassistant\n<think>\n", "user\nHi\nassistant\n<think>\nRqxz\n</think>\n\nCqxz<end>", "<think>", "</think>", "\n", "\n\n")]
     [InlineData("[U]Hi[A]", "[U]Hi[A][R]Rqxz[/R]Cqxz", "[R]", "[/R]", "", "")]
     [InlineData("[U]Hi[A][R]", "[U]Hi[A][R]Rqxz[/R]Cqxz", "[R]", "[/R]", "", "")]
+    [InlineData("[U]Hi[A][my thoughts]\n", "[U]Hi[A][my thoughts]\nRqxz[aloud]Cqxz", "[my thoughts]", "[aloud]", "\n", "")]
+    [InlineData("<u>Hi<a><r>", "<u>Hi<a><r>Rqxz<s>Cqxz", "<r>", "<s>", "", "")]
     public void Find_RenderedChats_ShowTheMarks(string question, string answered, string open, string close, string afterOpen, string afterClose) => Assert.Equal(
         new ReasoningForm(open, close) { AfterOpen = afterOpen, AfterClose = afterClose }, ReasoningForm.Find(question, answered));
 

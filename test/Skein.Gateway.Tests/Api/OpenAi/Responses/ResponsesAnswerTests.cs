@@ -230,6 +230,28 @@ public sealed class ResponsesAnswerTests
         Assert.Contains("\"param\":\"input[0].id\"", refusal, StringComparison.Ordinal);
     }
 
+    /// <summary>A follow-up that a load balancer sends to another gateway than the answer came from.</summary>
+    [Fact]
+    public async Task Post_ItemThatAnotherGatewayKeeps_TellsWhatToDo()
+    {
+        await using var first = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a"));
+            session.End();
+        });
+        await using var second = await TestGateway.StartAsync();
+        var answer = JsonElement.Parse(await first.Client.PostTextAsync(Path, """{"input": "hi"}"""));
+        var item = answer.GetProperty("output")[0].GetProperty("id").GetString();
+
+        using var response = await second.Client.PostAsync(Path, Requests.Json($$"""{"input": [{"type": "item_reference", "id": "{{item}}"}]}"""));
+
+        Assert.Equal(400, (int)response.StatusCode);
+        var error = JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("error");
+        Assert.Equal("input[0].id", error.GetProperty("param").GetString());
+        Assert.Contains("each gateway keeps only its own; send the item itself", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("to the same gateway", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Post_Refused_HasItsStatusAndOpenAisForm()
     {

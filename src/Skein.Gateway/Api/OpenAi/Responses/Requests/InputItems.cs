@@ -61,7 +61,8 @@ internal sealed class InputItems(ChatTurns turns, ToolCatalog catalog, ToolChoic
 
     private JsonPart Kept(JsonPart id) => kept.Find(id.Text()) is { } json
         ? new JsonPart(JsonElement.Parse(json), id.Path)
-        : throw id.NotAllowed("the id of an item that this gateway gave lately and still keeps; send the item itself (store: false)");
+        : throw id.NotAllowed("the id of an item that this gateway gave lately and still keeps, as each gateway keeps only its own; "
+            + "send the item itself instead (with store: false most clients do), or all requests of a conversation to the same gateway");
 
     private void AddMessage(JsonPart message)
     {

@@ -10,7 +10,7 @@ namespace Skein.Gateway.Api.OpenAi.Responses.Requests;
 internal static class ResponsesMembers
 {
     private const string Logprobs = "message.output_text.logprobs";
-    private const string NothingIsKept = "null: this gateway keeps no responses; send the whole conversation as input";
+    private const string NothingIsKept = "null: no gateway keeps responses; send the whole conversation as input, which every gateway answers";
 
     /// <summary>Members of chats that mean the same here.</summary>
     private static readonly string[] Shared =
