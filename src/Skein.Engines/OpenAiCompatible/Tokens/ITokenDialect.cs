@@ -70,7 +70,7 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
 /// <summary>What one event of a server adds to the answer.</summary>
 /// <param name="Ids">New ids, without the one that ends the answer.</param>
 /// <param name="Text">Their bytes.</param>
-/// <param name="Logprobs">One per id, or none. With the end: that of the token that ends the answer.</param>
+/// <param name="Logprobs">One per id, or none. In a last step without ids: that of the token that ends the answer.</param>
 /// <param name="End">Why the answer ended, if it did.</param>
 internal readonly record struct TokenStep(
     IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End = default)

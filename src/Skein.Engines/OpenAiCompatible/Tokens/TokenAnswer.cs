@@ -71,7 +71,7 @@ internal sealed class TokenAnswer
         }
 
         if (step.End.IsEnd)
-            (_lastChoice, _lastChunk, _endLogprobs) = (step.Choice, step.Chunk, step.Logprobs);
+            (_lastChoice, _lastChunk, _endLogprobs) = (step.Choice, step.Chunk, step.Ids.Count == 0 ? step.Logprobs : []);
 
         _cached = step.CachedTokens ?? _cached;
         _usageMembers = step.UsageMembers.IsEmpty ? _usageMembers : step.UsageMembers;
