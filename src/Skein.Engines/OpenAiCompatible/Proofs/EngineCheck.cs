@@ -117,7 +117,8 @@ public static partial class EngineCheck
         {
             // A server that continues a text does not count the whole answer: there is no usage then.
             var isUsageTold = whole.Usage is not null && (cut is null || whole.Tier > ResumeTier.Text || again.Usage is not null);
-            var logprobs = whole.Tier > ResumeTier.Text ? whole.Logprobs.Skip(cut is { } place ? whole.LogprobsUntil(place.Journal.NextIndex) : 0) : again.Logprobs;
+            var toldBefore = cut is { } place ? whole.LogprobsUntil(place.Journal.NextIndex) : 0;
+            var logprobs = whole.Tier > ResumeTier.Text ? whole.Logprobs.Skip(toldBefore) : again.Logprobs;
             return !again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) ? "the text"
                 : WithoutIds(again.OtherDeltas) != WithoutIds(whole.OtherDeltas) ? "a tool call"
                 : again.Reason != whole.Reason ? "the finish reason"
