@@ -54,7 +54,10 @@ internal sealed class AnthropicDialect : IApiDialect
             var plan = MessagePlan.For(request);
             return new ApiRequest(request.Generate, request.Stream
                 ? sessionId => new MessageEventWriter(plan, sessionId)
-                : sessionId => new MessageWriter(plan, sessionId));
+                : sessionId => new MessageWriter(plan, sessionId))
+            {
+                UserId = request.UserId,
+            };
         }
     }
 
@@ -72,7 +75,7 @@ internal sealed class AnthropicDialect : IApiDialect
         {
             var request = MessagesMembers.All.Read(body);
             request.Generate.MaxTokens = 1;
-            return new ApiRequest(request.Generate, _ => new TokenCountWriter());
+            return new ApiRequest(request.Generate, _ => new TokenCountWriter()) { UserId = request.UserId };
         }
     }
 }

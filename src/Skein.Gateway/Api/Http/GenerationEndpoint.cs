@@ -13,7 +13,7 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
             request.Generate.StreamToolCalls = options.StreamToolCalls;
-            SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name], request.UserId);
             measurement.TraceTo(request.Generate);
             var grant = http.Features.Get<KeyGrant>();
             KeyGrant.Apply(grant, request.Generate);

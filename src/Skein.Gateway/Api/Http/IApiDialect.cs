@@ -42,6 +42,9 @@ internal sealed record ApiRequest(GenerateRequest Generate, Func<string, IAnswer
 {
     /// <summary>Several prompts instead of the one in <see cref="Generate"/>. Default (null): that one.</summary>
     public IReadOnlyList<CompletionPrompt>? Prompts { get; init; }
+
+    /// <summary>The client's <c>metadata.user_id</c>, if that does not go to the engine. Default (null): see <see cref="GenerateRequest.Extra"/>.</summary>
+    public string? UserId { get; init; }
 }
 
 /// <summary>Writes one answer in the format of its dialect: as one object, unless it is an <see cref="IEventWriter"/>. Not thread-safe.</summary>

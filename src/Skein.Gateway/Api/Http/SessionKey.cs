@@ -14,9 +14,10 @@ internal static class SessionKey
     private static readonly string[] AgentHeaders = ["x-session-affinity", "session-id", "x-claude-code-session-id"];
 
     /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
+    /// <param name="userId"><c>metadata.user_id</c>, if the dialect has read it; null: it is among the request's members, if anywhere.</param>
     /// <returns>The key; empty if there is none.</returns>
     /// <exception cref="RequestRefusedException">The client's <see cref="Header"/> is too long.</exception>
-    public static string Find(GenerateRequest request, Func<string, string?> header)
+    public static string Find(GenerateRequest request, Func<string, string?> header, string? userId = null)
     {
         if (header(Header) is { Length: > 0 } own)
         {
@@ -33,6 +34,8 @@ internal static class SessionKey
                 return value;
         }
 
+        if (userId is { Length: > 0 })
+            return IsShort(userId) ? userId : "";
         return TextOf(request, "metadata", "user_id") ?? "";
     }
 

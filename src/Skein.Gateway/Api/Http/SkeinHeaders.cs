@@ -54,8 +54,9 @@ internal static class SkeinHeaders
 
     /// <summary>Reads the headers that choose how a request is served, and its trace.</summary>
     /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
+    /// <param name="userId">See <see cref="ApiRequest.UserId"/>.</param>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
-    public static void Read(GenerateRequest request, Func<string, string?> header)
+    public static void Read(GenerateRequest request, Func<string, string?> header, string? userId = null)
     {
         if (header(Failover) is { Length: > 0 } failover)
         {
@@ -80,7 +81,7 @@ internal static class SkeinHeaders
             request.DeadlineMs = deadline;
         (request.TraceParent, request.TraceState) = ReadTrace(header);
         if (request.SessionKey.Length == 0)
-            request.SessionKey = SessionKey.Find(request, header);
+            request.SessionKey = SessionKey.Find(request, header, userId);
         request.Tenant = Tenant.Of(header);
         if (uint.TryParse(header(RetryCount), NumberStyles.None, CultureInfo.InvariantCulture, out var retries))
             request.RetryCount = retries;

@@ -1,5 +1,7 @@
+using System.Net;
 using Google.Protobuf;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Tests.Api.OpenAi;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api.Http;
@@ -38,6 +40,41 @@ public sealed class SessionKeyTests
                 request.Extra.Add(With("prompt_cache_key", "\"prompt_cache_key\"").Extra);
 
             Assert.Equal(order[first], SessionKey.Find(request, name => present.Contains(name) ? name : null));
+        }
+    }
+
+    /// <summary>Each API reads the members in its own way.</summary>
+    [Theory]
+    [InlineData("/v1/chat/completions", "{MODEL, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}], MEMBERS}")]
+    [InlineData("/v1/completions", "{MODEL, \"prompt\": \"x\", MEMBERS}")]
+    [InlineData("/v1/responses", "{MODEL, \"input\": \"x\", MEMBERS}")]
+    [InlineData("/v1/messages", "{MODEL, \"max_tokens\": 5, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}], MEMBERS}")]
+    [InlineData("/v1/messages/count_tokens", "{MODEL, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}], MEMBERS}")]
+    public async Task Post_MembersOfAgents_AreTheKey(string path, string body)
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a"));
+            session.End();
+        });
+        const string User = "\"metadata\": {\"user_id\": \"someone\"}";
+
+        Assert.Equal("someone", await KeyOfAsync(User));
+        Assert.Equal("agent", await KeyOfAsync(User, ("x-claude-code-session-id", "agent")));
+        Assert.Equal("own", await KeyOfAsync(User, ("x-claude-code-session-id", "agent"), ("x-skein-session", "own")));
+        Assert.Equal("cache", await KeyOfAsync($"{User}, \"prompt_cache_key\": \"cache\"", ("x-claude-code-session-id", "agent")));
+        Assert.Equal("", await KeyOfAsync("\"metadata\": {\"other\": \"someone\"}"));
+        Assert.Equal("", await KeyOfAsync(User.Replace("someone", new string('x', SessionKey.MaxBytes + 1), StringComparison.Ordinal)));
+
+        async Task<string> KeyOfAsync(string members, params (string Name, string Value)[] headers)
+        {
+            var json = body.Replace("MODEL", "\"model\": \"m\"", StringComparison.Ordinal).Replace("MEMBERS", members, StringComparison.Ordinal);
+            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = Requests.Json(json) };
+            foreach (var (name, value) in headers)
+                request.Headers.Add(name, value);
+            using var response = await gateway.Client.SendAsync(request);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            return (await gateway.Sessions.StartedAsync()).Request.SessionKey;
         }
     }
 

@@ -28,7 +28,7 @@ internal static class MessagesMembers
     [
         .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
         .. LeftOut.Select(member => TypedMembers.LeftOut<MessagesRequest>(member.Name, member.Type)),
-        Part("metadata", (_, part) => part.AsObject("an object with user_id").Find("user_id")?.Text()),
+        Part("metadata", (request, part) => request.UserId = part.AsObject("an object with user_id").Find("user_id")?.Text()),
         .. Refused.Select(name => new Member(name, Refuse)),
         new("n", RefuseSeveral),
         Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.Generate.MaxTokens = value),

@@ -20,6 +20,9 @@ internal sealed class MessagesRequest : OpenAiRequest
 
     public JsonPart? OutputFormat { get; set; }
 
+    /// <summary>The client's <c>metadata.user_id</c>.</summary>
+    public string? UserId { get; set; }
+
     /// <summary>Whether the client gets the model's reasoning.</summary>
     public bool ShowsThinking { get; set; }
 }

@@ -29,6 +29,9 @@ internal sealed class ResponsesApi(ApiOptions options) : IGenerationApi
         var plan = ResponsePlan.For(request, _kept, now);
         return new ApiRequest(request.Generate, request.Stream
             ? sessionId => new ResponseEventWriter(plan, sessionId)
-            : sessionId => new ResponseWriter(plan, sessionId));
+            : sessionId => new ResponseWriter(plan, sessionId))
+        {
+            UserId = request.Metadata?.Find("user_id") is { } user && user.Value.ValueKind == JsonValueKind.String ? user.Text() : null,
+        };
     }
 }
