@@ -19,14 +19,31 @@ public class CommandLineTests
         var root = SkeinCommand.Create();
         using var output = new StringWriter();
 
-        var exitCode = await root.Parse([.. verb.Split(' '), "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), await RunHelpAsync([.. verb.Split(' '), "--help"], output));
 
-        Assert.Equal(0, exitCode);
         var command = verb.Split(' ').Aggregate((Command)root, (parent, name) => parent.Subcommands.Single(sub => sub.Name == name));
         Option[] options = [.. command.Options];
         Assert.Contains(options, option => option.Name == "--config");
         foreach (var option in options)
             Assert.Equal(!option.Hidden, output.ToString().Contains(option.Name, StringComparison.Ordinal));
+    }
+
+    /// <summary>Also where arguments are missing or wrong.</summary>
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public async Task Help_EveryWayToAskForIt_PrintsTheSamePage(string verb)
+    {
+        using var expected = new StringWriter();
+        await RunHelpAsync([.. verb.Split(' '), "--help"], expected);
+
+        foreach (var arguments in (IEnumerable<string[]>)[
+            [.. verb.Split(' '), "-h"], [.. verb.Split(' '), "-?"], ["help", .. verb.Split(' ')], [.. verb.Split(' '), "--no-such-flag", "--help"],
+            [.. verb.Split(' '), "one", "two", "three", "--help"]])
+        {
+            using var output = new StringWriter();
+            Assert.Equal((0, ""), await RunHelpAsync(arguments, output));
+            Assert.Equal(expected.ToString(), output.ToString());
+        }
     }
 
     [Fact]
@@ -202,5 +219,11 @@ public class CommandLineTests
         Assert.Equal(
             "skein: no gateway answers at http://127.0.0.1:1/ (ConnectionRefused); start one with 'skein up', or name another with --gateway\n",
             error.ToString());
+    }
+
+    private static async Task<(int ExitCode, string Errors)> RunHelpAsync(string[] arguments, StringWriter output)
+    {
+        using var errors = new StringWriter();
+        return (await CommandLine.RunAsync(SkeinCommand.Create(), arguments, errors, output), errors.ToString());
     }
 }

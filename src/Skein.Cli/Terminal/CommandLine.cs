@@ -30,7 +30,8 @@ internal static class CommandLine
         return verb;
     }
 
-    public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error)
+    /// <param name="output">Takes help pages. Default (null): the standard output.</param>
+    public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error, TextWriter? output = null)
     {
         if (arguments is ["help", .. var topic])
             arguments = [.. topic, "--help"];
@@ -38,7 +39,8 @@ internal static class CommandLine
         // A group of verbs without a verb, such as bare 'skein', shows its help.
         if (parsed.Errors.Count > 0 && parsed.UnmatchedTokens.Count == 0 && parsed.CommandResult.Command.Subcommands.Count > 0)
             parsed = root.Parse([.. arguments, "--help"]);
-        if (parsed.Errors.Count > 0)
+        // Who asks for help need not know the arguments.
+        if (parsed.Errors.Count > 0 && parsed.Action is not GroupedHelp)
         {
             await error.WriteLineAsync($"skein: {Describe(parsed)} See '{PathOf(parsed)} --help'.");
             return BadInput;
@@ -48,7 +50,10 @@ internal static class CommandLine
             await WarnOfMisspeltVariablesAsync(root, Environment.GetEnvironmentVariables(), error);
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            if (output is not null)
+                invocation.Output = output;
+            return await parsed.InvokeAsync(invocation);
         }
         catch (Exception failure) when (failure is UsageException or CommandFailedException or OperationCanceledException)
         {

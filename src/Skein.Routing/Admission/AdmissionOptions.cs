@@ -5,6 +5,10 @@ namespace Skein.Routing.Admission;
 /// <summary>Bounds of the queue. Immutable.</summary>
 public sealed record AdmissionOptions
 {
+    private static readonly TimeSpan DefaultNoReplicaTimeout = TimeSpan.FromSeconds(30);
+
+    private readonly TimeSpan? _noReplicaTimeout;
+
     /// <summary>Most waiters per model; a new request past it is refused. Default 512, range 0 (never wait) to 1,000,000.</summary>
     public int QueueLength { get; init; } = 512;
 
@@ -22,8 +26,14 @@ public sealed record AdmissionOptions
     /// <summary>Longest wait for a slot. Default 60 s, range above 0 to 1 h.</summary>
     public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Longest wait while no live replica can serve the waiter. Default 30 s, range 0 to <see cref="QueueTimeout"/>.</summary>
-    public TimeSpan NoReplicaTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>
+    /// Longest wait while no live replica can serve the waiter. Default 30 s, or <see cref="QueueTimeout"/> if that is shorter; range 0 to it.
+    /// </summary>
+    public TimeSpan NoReplicaTimeout
+    {
+        get => _noReplicaTimeout ?? (QueueTimeout < DefaultNoReplicaTimeout ? QueueTimeout : DefaultNoReplicaTimeout);
+        init => _noReplicaTimeout = value;
+    }
 
     /// <summary>Name of the balancing policy. Default <see cref="Balancing.BalancingPolicies.Default"/>.</summary>
     public string Policy { get; init; } = Balancing.BalancingPolicies.Default;

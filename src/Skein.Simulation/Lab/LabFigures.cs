@@ -8,7 +8,7 @@ internal sealed class LabFigures(IReadOnlyList<LabReplica> replicas)
     private readonly List<(int Second, int Replica, LabRequest Request)> _dispatches = [];
 
     /// <summary>Attempts that a replica refused for lack of a slot.</summary>
-    public int Refusals { get; set; }
+    public int SlotRefusals { get; set; }
 
     public void Started(LabReplica replica, LabRequest request, TimeSpan now) => _dispatches.Add(((int)now.TotalSeconds, replica.Index, request));
 
@@ -56,7 +56,7 @@ internal sealed class LabFigures(IReadOnlyList<LabReplica> replicas)
             HotSpotWork = HotSpot(request => request.Trace.PromptTokens - request.CachedTokens + request.Trace.AnswerTokens, settings),
             QueueP50Ms = Percentile(waits, 50),
             QueueP99Ms = Percentile(waits, 99),
-            Refusals = Refusals,
+            SlotRefusals = SlotRefusals,
         };
     }
 
@@ -72,18 +72,18 @@ internal sealed class LabFigures(IReadOnlyList<LabReplica> replicas)
 
     /// <summary>
     /// The most that any replica was given within any minute, relative to what it may be given: 1.25 times its share by weight, or its share and four requests,
-    /// if that is more.
+    /// if that is more. Null: no minute is full.
     /// </summary>
-    private double HotSpot(Func<LabRequest, double> workOf, TraceLabSettings settings)
+    private double? HotSpot(Func<LabRequest, double> workOf, TraceLabSettings settings)
     {
         if (_dispatches.Count == 0)
-            return 0;
+            return null;
         var weights = replicas.Select(replica => settings.WeightOf(replica.Index)).ToArray();
         var allWeights = weights.Sum();
         var perRequest = _dispatches.Average(dispatch => workOf(dispatch.Request));
         var work = new double[replicas.Count];
         var total = 0.0;
-        var worst = 0.0;
+        double? worst = null;
         var oldest = 0;
         for (var i = 0; i < _dispatches.Count; i++)
         {
@@ -99,7 +99,7 @@ internal sealed class LabFigures(IReadOnlyList<LabReplica> replicas)
             if (second < WindowSeconds)
                 continue;
             var share = total * weights[replica] / allWeights;
-            worst = Math.Max(worst, work[replica] / Math.Max(1.25 * share, share + (4 * perRequest)));
+            worst = Math.Max(worst ?? 0, work[replica] / Math.Max(1.25 * share, share + (4 * perRequest)));
         }
         return worst;
     }

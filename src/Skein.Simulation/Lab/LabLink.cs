@@ -20,7 +20,7 @@ internal sealed class LabLink(string gateway, LabWorld world) : IReplicaLink
         var answer = target.Slots.TryTake(gateway, QueueReport.Of(request), out var lease);
         if (answer != SlotAnswer.Granted)
         {
-            world.Figures.Refusals++;
+            world.Figures.SlotRefusals++;
             var load = target.Report(gateway);
             await world.DelayAsync(OneWay);
             throw new FaultException(answer == SlotAnswer.Full ? Fault.NoSlot : Fault.Draining, "no slot", load: load);

@@ -46,19 +46,20 @@ public sealed record PolicyFigures
     public required double Jain { get; init; }
 
     /// <summary>
-    /// Requests of the busiest replica within any 60 s, relative to the larger of 1.25 times its share and its share and four: at most 1 is good.
+    /// Requests of the busiest replica within any 60 s, relative to the larger of 1.25 times its share and its share and four: at most 1 is good. Null: the
+    /// trace is shorter than 60 s.
     /// </summary>
-    public required double HotSpotRequests { get; init; }
+    public required double? HotSpotRequests { get; init; }
 
     /// <summary>The same for the tokens of these requests that had to be computed.</summary>
-    public required double HotSpotWork { get; init; }
+    public required double? HotSpotWork { get; init; }
 
     public required double QueueP50Ms { get; init; }
 
     public required double QueueP99Ms { get; init; }
 
     /// <summary>Attempts that a replica refused because another gateway had taken its last slot.</summary>
-    public required int Refusals { get; init; }
+    public required int SlotRefusals { get; init; }
 }
 
 /// <summary>The policies side by side. Immutable.</summary>
@@ -86,12 +87,14 @@ public sealed record TraceLabResult(
         ("tokens/s", figures => $"{figures.TokensPerSecond:0}"),
         ("prefix hits", figures => $"{figures.PrefixHitRatio:0.0%}"),
         ("Jain index", figures => $"{figures.Jain:0.000}"),
-        ("hot spot, requests", figures => $"{figures.HotSpotRequests:0.00}"),
-        ("hot spot, tokens", figures => $"{figures.HotSpotWork:0.00}"),
+        ("hot spot, requests", figures => OrNone(figures.HotSpotRequests)),
+        ("hot spot, tokens", figures => OrNone(figures.HotSpotWork)),
         ("queue p50, ms", figures => $"{figures.QueueP50Ms:0}"),
         ("queue p99, ms", figures => $"{figures.QueueP99Ms:0}"),
-        ("slot refusals", figures => $"{figures.Refusals}"),
+        ("slot refusals", figures => $"{figures.SlotRefusals}"),
     ];
+
+    private static FormattableString OrNone(double? ratio) => ratio is null ? (FormattableString)$"n/a" : $"{ratio:0.00}";
 
     public SimulationTable ToTable()
     {

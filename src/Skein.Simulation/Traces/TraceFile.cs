@@ -18,7 +18,7 @@ public static class TraceFile
     public static IReadOnlyList<TraceRequest> Read(string path)
     {
         using var reader = new StreamReader(path);
-        return Read(reader, Path.GetFileName(path));
+        return Read(reader, path);
     }
 
     /// <exception cref="ArgumentException">As the other overload.</exception>

@@ -52,7 +52,7 @@ public sealed class BalancingFiguresTests
         });
 
         Assert.InRange(figures[0].PrefixHitRatio, 0.85 * figures[1].PrefixHitRatio, 1);
-        Assert.InRange(figures[2].HotSpotWork, 0, 1.05);
+        Assert.InRange(figures[2].HotSpotWork!.Value, 0, 1.05);
     }
 
     private static TraceLabSettings Unequal => new()

@@ -17,6 +17,22 @@ public sealed class TraceLabTests
         Assert.Equal(3 * 10 + 1200 + 0.5, figures.TtftP50Ms, tolerance: 0.01);
         Assert.Equal(11, figures.ItlP50Ms, tolerance: 0.2);
         Assert.Equal(1, figures.SlowdownMean, tolerance: 0.01);
+        // A hot spot is a matter of whole minutes.
+        Assert.Equal((null, null), (figures.HotSpotRequests, figures.HotSpotWork));
+        Assert.Contains("n/a", result.ToTable().Render(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void QueueTimeout_ShorterThanTheWaitForAReplica_BoundsBoth()
+    {
+        var queueTimeout = TimeSpan.FromSeconds(10);
+        var trace = Enumerable.Range(0, 50).Select(_ => new TraceRequest(TimeSpan.Zero, 10, 500, [])).ToArray();
+
+        var figures = TraceLab.Run(Settings(trace) with { Replicas = 1, Slots = [1], QueueTimeout = queueTimeout }).Policies[0];
+
+        Assert.InRange(figures.Completed, 1, trace.Length - 1);
+        Assert.Equal(trace.Length, figures.Completed + figures.Refused);
+        Assert.InRange(figures.QueueP99Ms, 1, queueTimeout.TotalMilliseconds);
     }
 
     [Fact]
@@ -53,7 +69,7 @@ public sealed class TraceLabTests
         });
 
         Assert.InRange(result.Policies[1].PrefixHitRatio, 1.2 * result.Policies[0].PrefixHitRatio, 1);
-        Assert.InRange(result.Policies[1].HotSpotRequests, 0, 1);
+        Assert.InRange(result.Policies[1].HotSpotRequests!.Value, 0, 1);
     }
 
     /// <summary>At a high load, what is best for each request is not best for all: then other policies can be better.</summary>
