@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using Google.Protobuf;
 using Skein.Protocol.V1;
 
@@ -12,6 +14,11 @@ namespace Skein.Protocol;
 /// <param name="Calls">JSON of the calls that the assistant made in this message; null: none.</param>
 public sealed record ChatMessage(string Role, string? Text, string? OtherPart, string? Calls = null);
 
+/// <summary>What can be said of a chat without its texts.</summary>
+/// <param name="HasOtherParts">Whether a content part is not text.</param>
+/// <param name="Begun">The last message, if it is the assistant's: the beginning of the answer. Null: the answer has no beginning yet.</param>
+public sealed record ChatOutline(bool HasOtherParts, ChatMessage? Begun);
+
 /// <summary>Reads chats: roles, contents, tools and formats as OpenAI's API has them. Thread-safe.</summary>
 public static class ChatJson
 {
@@ -21,6 +28,7 @@ public static class ChatJson
     /// <summary>The roles of OpenAI's API, for error messages. Others are the engine's to judge.</summary>
     public const string Roles = "system, developer, user, assistant, tool, function";
 
+    private static readonly JsonElement Null = JsonElement.Parse("null"u8);
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
 
     /// <summary>
@@ -42,6 +50,29 @@ public static class ChatJson
     /// <exception cref="ChatJsonException">The JSON is broken or not a chat.</exception>
     public static IReadOnlyList<ChatMessage> Read(ByteString messages)
     {
+        using var document = ParseMessages(messages);
+        return [.. document.RootElement.EnumerateArray().Select((message, index) => ReadMessage(message, index, copiesText: true))];
+    }
+
+    /// <summary>The outline of a chat. The checks are those of <see cref="Read"/>; the texts are not copied.</summary>
+    /// <exception cref="ChatJsonException">The JSON is broken or not a chat.</exception>
+    public static ChatOutline Outline(ByteString messages)
+    {
+        using var document = ParseMessages(messages);
+        var hasOtherParts = false;
+        ChatMessage? last = null;
+        var left = document.RootElement.GetArrayLength();
+        foreach (var (index, message) in document.RootElement.EnumerateArray().Index())
+        {
+            last = ReadMessage(message, index, copiesText: --left == 0);
+            hasOtherParts |= last.OtherPart is not null;
+        }
+
+        return new ChatOutline(hasOtherParts, last is { Role: "assistant" } ? last : null);
+    }
+
+    private static JsonDocument ParseMessages(ByteString messages)
+    {
         try
         {
             var reader = new Utf8JsonReader(messages.Span, Strict);
@@ -53,8 +84,7 @@ public static class ChatJson
             throw NotJson(Messages, exception);
         }
 
-        using var document = Parse(messages, Messages);
-        return [.. document.RootElement.EnumerateArray().Select(ReadMessage)];
+        return Parse(messages, Messages);
     }
 
     /// <summary>Whether there are tools that the model may call.</summary>
@@ -85,6 +115,9 @@ public static class ChatJson
 
     private static bool Inspect(ByteString json, string field, Func<JsonElement, bool> predicate)
     {
+        // An absent member is read as null.
+        if (json.IsEmpty)
+            return predicate(Null);
         using var document = Parse(json, field);
         return predicate(document.RootElement);
     }
@@ -135,29 +168,29 @@ public static class ChatJson
     }
 
     // Names with escapes pass the check unseen: types are checked again here.
-    private static ChatMessage ReadMessage(JsonElement message, int index)
+    private static ChatMessage ReadMessage(JsonElement message, int index, bool copiesText)
     {
-        var role = ReadText(message.GetProperty("role"), PathOf(index, "role"));
+        var role = ReadText(message.GetProperty("role"), new MemberPath(index, "role"), copies: true);
         var calls = CallsOf(message);
         if (!message.TryGetProperty("content", out var content) || content.ValueKind == JsonValueKind.Null)
         {
             // An assistant that refused has its words here instead.
-            var refusal = Member(message, "refusal") is { ValueKind: not JsonValueKind.Null } words ? ReadText(words, PathOf(index, "refusal")) : null;
+            var refusal = Member(message, "refusal") is { ValueKind: not JsonValueKind.Null } words ? ReadText(words, new MemberPath(index, "refusal"), copiesText) : null;
             return new ChatMessage(role, refusal, OtherPart: null, calls);
         }
 
-        var path = PathOf(index, "content");
         if (content.ValueKind != JsonValueKind.Array)
-            return new ChatMessage(role, ReadText(content, path), OtherPart: null, calls);
+            return new ChatMessage(role, ReadText(content, new MemberPath(index, "content"), copiesText), OtherPart: null, calls);
         var text = new StringBuilder();
         string? otherPart = null;
         var parts = 0;
         foreach (var part in content.EnumerateArray())
         {
-            var partPath = $"{path}[{parts++}]";
-            var type = Member(part, "type") is { } typed ? ReadText(typed, $"{partPath}.type") : "text";
+            var path = new MemberPath(index, "content", parts++, "type");
+            var type = Member(part, "type") is { } typed ? ReadText(typed, path, copies: true) : "text";
+            path = path with { PartMember = type };
             if (type is "text" or "refusal")
-                text.Append(Member(part, type) is { } piece ? ReadText(piece, $"{partPath}.{type}") : throw Missing($"{partPath}.{type}", "a string"));
+                text.Append(Member(part, type) is { } piece ? ReadText(piece, path, copiesText) : throw Missing(path.ToString(), "a string"));
             else
                 otherPart ??= type;
         }
@@ -173,26 +206,30 @@ public static class ChatJson
     private static JsonElement? Member(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var member) ? member : null;
 
-    private static string ReadText(JsonElement element, string path)
+    /// <param name="copies">False: the text is only checked, and "" returned.</param>
+    private static string ReadText(JsonElement element, MemberPath path, bool copies)
     {
         if (element.ValueKind != JsonValueKind.String)
-            throw new ChatJsonException(ChatJsonProblem.WrongType, path, $"{element.ValueKind} is not a string; allowed: a string");
+            throw new ChatJsonException(ChatJsonProblem.WrongType, path.ToString(), $"{element.ValueKind} is not a string; allowed: a string");
+        var json = JsonMarshal.GetRawUtf8Value(element);
+        if (!copies && Utf8.IsValid(json) && json.IndexOf("\\u"u8) < 0)
+            return "";
         try
         {
             return element.GetString()!;
         }
         catch (InvalidOperationException exception)
         {
-            throw new ChatJsonException(ChatJsonProblem.WrongValue, path, "holds half of a surrogate pair; allowed: whole Unicode characters", exception);
+            throw new ChatJsonException(
+                ChatJsonProblem.WrongValue, path.ToString(), "holds half of a surrogate pair; allowed: whole Unicode characters", exception);
         }
     }
 
-    // An absent member is read as null.
     private static JsonDocument Parse(ByteString json, string field)
     {
         try
         {
-            return JsonDocument.Parse(json.IsEmpty ? "null"u8.ToArray() : json.Memory, new JsonDocumentOptions { MaxDepth = RequestLimits.JsonDepth });
+            return JsonDocument.Parse(json.Memory, new JsonDocumentOptions { MaxDepth = RequestLimits.JsonDepth });
         }
         catch (JsonException exception)
         {
@@ -203,7 +240,7 @@ public static class ChatJson
     // Only names without escapes match: no client escapes ASCII letters, and the reader throws on half a surrogate pair.
     private static bool IsPlain(ref Utf8JsonReader reader, ReadOnlySpan<byte> text) => !reader.ValueIsEscaped && reader.ValueSpan.SequenceEqual(text);
 
-    private static string PathOf(int index, string member) => $"{Messages}[{index}].{member}";
+    private static string PathOf(int index, string member) => new MemberPath(index, member).ToString();
 
     private static void RefuseSecond(ref bool isSeen, int index, string member)
     {
@@ -222,6 +259,12 @@ public static class ChatJson
         field,
         $"not valid JSON (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}); allowed: JSON of depth {RequestLimits.JsonDepth} at most",
         exception);
+
+    /// <summary>A member of a message, or of a part of its content, for errors.</summary>
+    private readonly record struct MemberPath(int Index, string Member, int? Part = null, string? PartMember = null)
+    {
+        public override string ToString() => $"{Messages}[{Index}].{Member}{(Part is null ? "" : $"[{Part}].{PartMember}")}";
+    }
 }
 
 /// <summary>What is wrong with a member of a chat.</summary>

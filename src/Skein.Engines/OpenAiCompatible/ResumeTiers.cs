@@ -107,7 +107,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     {
         try
         {
-            var messages = request.Chat is { } prompt ? ChatJson.Read(prompt.Messages) : null;
+            var outline = request.Chat is { } prompt ? ChatJson.Outline(prompt.Messages) : null;
             var offersTools = request.Chat is { } chat && ChatJson.OffersTools(chat);
             var requiresFormat = request.Chat is { } formatted && ChatJson.RequiresFormat(formatted.ResponseFormat);
             if (Profile.NeedsWholeAnswer(request))
@@ -116,19 +116,19 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name) && !IsAbsent(member));
             var continuesTools = offersTools && !hasGrammar && MayCall(request);
             // Only the server's chat call parses tools and formats, reads images, and knows what it does with an answer that the client began.
-            var needsChatCall = messages is not null
-                && (!HasChatIds || (offersTools && !continuesTools) || requiresFormat || messages.Any(message => message.OtherPart is not null)
-                    || (!Profile.ReturnsChatIds && (messages is [.., { Role: "assistant" }] || request.Extra.Any(IsForChatCall))));
+            var needsChatCall = outline is not null
+                && (!HasChatIds || (offersTools && !continuesTools) || requiresFormat || outline.HasOtherParts
+                    || (!Profile.ReturnsChatIds && (outline.Begun is not null || request.Extra.Any(IsForChatCall))));
             // A journal without ids comes from a server that returns none. Its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
-            var throughIds = (messages is not null || Proofs.Ids.IsProven)
+            var throughIds = (outline is not null || Proofs.Ids.IsProven)
                 && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
             // The format goes on behind the text. Made again, the answer is the same: only what cannot be made again is continued like this.
             var continuesFormat = requiresFormat && isResumedByText && Proofs.Formats.IsProven && !offersTools;
-            var isBound = (hasGrammar && !continuesFormat) || (!throughIds && IsBoundByText(request, messages, offersTools));
-            var isContinued = throughIds || (messages is null ? Proofs.Completion : Proofs.Chat).IsProven;
+            var isBound = (hasGrammar && !continuesFormat) || (!throughIds && IsBoundByText(request, outline, offersTools));
+            var isContinued = throughIds || (outline is null ? Proofs.Completion : Proofs.Chat).IsProven;
             var way = !throughIds ? AnswerWay.Text
-                : messages is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
+                : outline is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
                 : AnswerWay.Ids;
             if (way != AnswerWay.Ids && Profile.TellsMoreInWhole(request))
                 return (AnswerWay.Whole, ResumeTier.None);
@@ -145,9 +145,9 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     }
 
     // Without ids, neither a tool call nor an answer that the client began can be continued, unless the client's part and the rest are known to be one message.
-    private bool IsBoundByText(GenerateRequest request, IReadOnlyList<ChatMessage>? messages, bool offersTools) =>
+    private bool IsBoundByText(GenerateRequest request, ChatOutline? outline, bool offersTools) =>
         offersTools
-        || (messages is [.., { Role: "assistant" } begun]
+        || (outline?.Begun is { } begun
             && (!Profile.ContinuesLastMessage(request) || begun is { Text: null } or { OtherPart: not null } or { Calls: not null }))
         // The log probabilities of a chat have another form.
         || (Profile.CompletesAsChat && request is { Chat: null, HasLogprobs: true });

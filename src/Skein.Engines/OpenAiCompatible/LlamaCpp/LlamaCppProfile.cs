@@ -83,7 +83,7 @@ internal sealed class LlamaCppProfile : ServerProfile
         request is { Whole: true, Chat: { } chat }
         && (LlamaCppProbabilities.AreAsked(request)
             || request.Extra.Any(member => member.Name is "verbose" or "return_progress" && !ResumeTiers.IsAbsent(member))
-            || ChatJson.Read(chat.Messages) is [.., { Role: "assistant" }]);
+            || ChatJson.Outline(chat.Messages).Begun is not null);
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);

@@ -16,7 +16,8 @@ internal sealed class TextAnswer
     private readonly GenerateRequest _request;
     private readonly int? _promptTokens;
     private readonly AnswerText _text;
-    private readonly HeldToolCalls _calls;
+    private readonly string _engine;
+    private HeldToolCalls? _calls;
     private uint _next;
     private AnswerEnd _end;
     private string _matchedStop = "";
@@ -28,8 +29,7 @@ internal sealed class TextAnswer
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
     public TextAnswer(GenerateRequest request, string engine, int? promptTokens = null)
     {
-        (_request, _promptTokens) = (request, promptTokens);
-        _calls = new HeldToolCalls(engine);
+        (_request, _engine, _promptTokens) = (request, engine, promptTokens);
         _next = request.Resume?.NextIndex ?? 0;
         Echo = request.Echo ? Encoding.UTF8.GetBytes(request.Text) : [];
         _text = new AnswerText(request.Stop, Echo);
@@ -45,6 +45,8 @@ internal sealed class TextAnswer
                 $"resume.text, {delivered.Length} bytes, contains a stop text or ends with the beginning of one; such text is never delivered");
         }
     }
+
+    private HeldToolCalls Calls => _calls ??= new HeldToolCalls(_engine);
 
     public byte[] Echo { get; }
 
@@ -104,10 +106,10 @@ internal sealed class TextAnswer
             return Members(delta.Choice);
 
         if (delta.ToolCalls is { } pieces)
-            _calls.Add(pieces);
+            Calls.Add(pieces);
 
         if (delta.FunctionCall is { } piece)
-            _calls.AddOlder(piece);
+            Calls.AddOlder(piece);
 
         var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)(delta.Ids?.Length ?? Math.Max(1, delta.Logprobs.Count)));
         frame.RawDelta = ByteString.CopyFrom((_request.StreamToolCalls ? delta.RawWithCalls() : delta.Raw).Span);
@@ -153,7 +155,7 @@ internal sealed class TextAnswer
     {
         var reason = _end.IsEnd ? _end.Reason : FinishReason.Length;
         var frame = AnswerFrames.Finish(_text, _next, reason, IsStopped ? null : _usage, _matchedStop, _end.Word);
-        frame.RawDelta = _request.StreamToolCalls ? ByteString.Empty : ByteString.CopyFrom(_calls.ToDelta());
+        frame.RawDelta = _request.StreamToolCalls || _calls is null ? ByteString.Empty : ByteString.CopyFrom(_calls.ToDelta());
         (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_chunk.Span));
         return frame;
     }

@@ -10,7 +10,7 @@ internal static class TextBody
     /// <param name="tokens">Asks for the ids of the answer; null: they are not needed.</param>
     public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model, IChatTokens? tokens = null)
     {
-        var body = new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span);
+        var body = new RequestJson(VerbatimBytes(request)).Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span);
         tokens?.Ask(body, request);
         return Of(profile, request, body);
     }
@@ -18,7 +18,7 @@ internal static class TextBody
     /// <summary>The body for an answer that the server does not stream.</summary>
     public static ReadOnlyMemory<byte> OfWhole(ServerProfile profile, GenerateRequest request, string model)
     {
-        var body = new RequestJson().Text("model", model).Flag("stream", false);
+        var body = new RequestJson(VerbatimBytes(request)).Text("model", model).Flag("stream", false);
         return Of(profile, request, request.Echo ? body.Flag("echo", true) : body);
     }
 
@@ -31,6 +31,10 @@ internal static class TextBody
         body = request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request);
         return body.Extra(request.Extra.Where(member => member.Name != StreamOptionsMember)).ToBytes();
     }
+
+    private static int VerbatimBytes(GenerateRequest request) =>
+        (request.Chat is { } chat ? chat.Messages.Length + chat.Tools.Length + chat.ResponseFormat.Length : request.Text.Length)
+        + request.Extra.Sum(member => member.Name.Length + member.Json.Length + 4);
 
     private static RequestJson Chat(RequestJson body, ServerProfile profile, ChatPrompt chat, GenerateRequest request)
     {
@@ -87,18 +91,18 @@ internal static class TextBody
 
     private static bool IsResumed(GenerateRequest request) => request.Resume is { NextIndex: > 0 };
 
-    private static byte[] Messages(ChatPrompt chat, Resume? resume, bool joins)
+    private static ReadOnlySpan<byte> Messages(ChatPrompt chat, Resume? resume, bool joins)
     {
         var messages = chat.Messages.Span.TrimEnd(" \t\r\n"u8);
         if (resume is not { NextIndex: > 0 })
-            return messages.ToArray();
+            return messages;
 
         if (joins && ChatJson.Read(chat.Messages) is [.., { Role: "assistant", Text: { } begun }])
             return WithLast(messages, begun + resume.Text.ToStringUtf8());
 
         var answer = JsonEncodedText.Encode(resume.Text.Span).EncodedUtf8Bytes;
         var before = messages[..^1].TrimEnd(" \t\r\n"u8);
-        return [.. before, .. (before.EndsWith("["u8) ? ""u8 : ","u8), .. "{\"role\":\"assistant\",\"content\":\""u8, .. answer, .. "\"}]"u8];
+        return (byte[])[.. before, .. (before.EndsWith("["u8) ? ""u8 : ","u8), .. "{\"role\":\"assistant\",\"content\":\""u8, .. answer, .. "\"}]"u8];
     }
 
     // Servers take two messages of the assistant for two answers, or refuse them.

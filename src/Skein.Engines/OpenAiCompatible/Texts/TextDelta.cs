@@ -67,7 +67,7 @@ internal readonly record struct TextDelta(
             CallsOf(delta),
             FunctionOf(delta),
             RawMembers.Except(delta, DeltaMembers),
-            CompletionLogprobsReader.OfTokens((choice.Member("logprobs") ?? default).Elements("content"), request),
+            choice.Member("logprobs") is { } logprobs ? CompletionLogprobsReader.OfTokens(logprobs.Elements("content"), request) : [],
             FinishReasons.Read(choice.Text("finish_reason")),
             StopOf(choice, request),
             RawMembers.Except(choice, ChoiceMembers));

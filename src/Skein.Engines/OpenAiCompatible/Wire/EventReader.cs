@@ -28,7 +28,7 @@ internal sealed class EventReader
     /// <summary>Most bytes of a body that is one JSON object: as many as the body of a request may have.</summary>
     private const int MostWholeBytes = 32 << 20;
 
-    private const int FirstBufferBytes = 4_096;
+    private const int FirstBufferBytes = 1_024;
 
     private byte[] _buffer = new byte[FirstBufferBytes];
     private int _start;

@@ -10,12 +10,15 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A writer to a buffer owns memory only.")]
 internal sealed class RequestJson
 {
-    private readonly ArrayBufferWriter<byte> _body = new(256);
+    // Null inside an object of the body.
+    private readonly ArrayBufferWriter<byte>? _body;
     private readonly Utf8JsonWriter _writer;
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
-    public RequestJson()
+    /// <param name="verbatimBytes">Length of the long parts that are written verbatim. The buffer begins with room for them: its growth is costly.</param>
+    public RequestJson(int verbatimBytes = 0)
     {
+        _body = new ArrayBufferWriter<byte>(verbatimBytes + 256);
         _writer = new Utf8JsonWriter(_body, new JsonWriterOptions { SkipValidation = true });
         _writer.WriteStartObject();
     }
@@ -77,7 +80,7 @@ internal sealed class RequestJson
     {
         _writer.WriteEndObject();
         _writer.Flush();
-        return _body.WrittenMemory;
+        return _body!.WrittenMemory;
     }
 
     private RequestJson Write<T>(string name, T value, Action<Utf8JsonWriter, T> write)
