@@ -110,11 +110,15 @@ internal sealed class QueueRefusals(AdmissionOptions options)
     /// <summary>Most waiters: no more than can be served before they time out.</summary>
     private int MostWaiting(string model) => Math.Min(Options.QueueLength, Estimators.Of(model).ServedWithin(Options.QueueTimeout));
 
+    /// <summary>Slots that this gateway can expect to use: those that others do not use now.</summary>
+    private static int SlotsOfOwn(Replica replica, TimeSpan now) =>
+        Math.Max(Math.Max(1, replica.Leased), replica.Slots - (int)Math.Round(replica.ExternalLoad(now)));
+
     private TimeSpan RetryAfter(string model, ModelQueue? queue, FleetSnapshot fleet, TimeSpan now)
     {
         var slots = 0;
         foreach (var replica in fleet.Serving(model))
-            slots += replica.Slots;
+            slots += SlotsOfOwn(replica, now);
         var most = MostWaiting(model);
         var ahead = Math.Max(0, (queue?.Count ?? 0) - most) + Math.Min(SparePlaces, most / 8);
         return Estimators.Of(model).TakePlace(ahead, slots, now);

@@ -32,6 +32,7 @@ internal sealed class RetryAfterEstimator
     private readonly PriorityQueue<TimeSpan, TimeSpan> _promised = new();
     private double _holdSeconds = AssumedHold.TotalSeconds;
     private double _grantSeconds;
+    private double _holdAtGrants;
     private int _grants;
     private bool _isHoldMeasured;
     private int _slots = 1;
@@ -42,7 +43,13 @@ internal sealed class RetryAfterEstimator
     private int _rounds;
 
     /// <summary>Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies.</summary>
-    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * (_grants >= EnoughGrants ? _grantSeconds : _holdSeconds / _slots));
+    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * (MeasuredGrantSeconds ?? _holdSeconds / _slots));
+
+    /// <summary>
+    /// Time in which the queue moves up by one; null: too little was measured. It was measured while several waited, and follows the time for which slots are
+    /// held, which is measured all the time: a queue that is too short for two waiters would keep its old value for ever.
+    /// </summary>
+    private double? MeasuredGrantSeconds => _grants >= EnoughGrants ? _holdSeconds * (_grantSeconds / _holdAtGrants) : null;
 
     /// <summary>A slot was leased.</summary>
     public void Leased(TimeSpan now)
@@ -69,19 +76,21 @@ internal sealed class RetryAfterEstimator
     /// <param name="isLast">No other one waits: the time to the next grant says nothing.</param>
     public void Granted(TimeSpan now, bool isLast)
     {
-        if (_lastGrant is { } last)
+        if (_lastGrant is { } last && _holdSeconds > 0)
         {
             var gap = (now - last).TotalSeconds;
             // At first the plain mean: a moving average would hang on to the first gap.
             _grants++;
-            _grantSeconds += Math.Max(Smoothing / 4, 1.0 / _grants) * (gap - _grantSeconds);
+            var share = Math.Max(Smoothing / 4, 1.0 / _grants);
+            _grantSeconds += share * (gap - _grantSeconds);
+            _holdAtGrants += share * (_holdSeconds - _holdAtGrants);
         }
         _lastGrant = isLast ? null : now;
     }
 
-    /// <summary>Most waiters that can be served within a time, as far as known.</summary>
+    /// <summary>Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.</summary>
     public int ServedWithin(TimeSpan time) =>
-        _grants < EnoughGrants || _grantSeconds * int.MaxValue <= time.TotalSeconds ? int.MaxValue : (int)(time.TotalSeconds / _grantSeconds);
+        MeasuredGrantSeconds is not { } each || each * int.MaxValue <= time.TotalSeconds ? int.MaxValue : Math.Max(1, (int)(time.TotalSeconds / each));
 
     /// <summary>Callers that were told to come back and did not yet.</summary>
     public int ExpectedAt(TimeSpan now)

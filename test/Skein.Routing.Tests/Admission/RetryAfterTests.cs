@@ -1,4 +1,5 @@
 using Skein.Protocol;
+using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
@@ -90,6 +91,94 @@ public sealed class RetryAfterTests
         Assert.InRange(told.TotalSeconds, 0.1, 2);
     }
 
+    /// <summary>A queue of one place has no time between two grants in it: a measurement of these alone would never end.</summary>
+    [Theory]
+    [InlineData(1, 100, 0.1)]
+    [InlineData(1, 30, 0.5)]
+    [InlineData(4, 1000, 0.1)]
+    public void AnswersWereLongAndAreShort_TheQueueHasItsPlacesAgain(int slots, double longHold, double shortHold)
+    {
+        var core = WithQueue(Crowd.QueueLength, slots);
+        var (now, running, asked) = (TimeSpan.Zero, new Queue<Reservation>(), 0L);
+
+        Fill();
+        Serve(longHold, 200);
+        Assert.InRange(Fill(), 1, Crowd.QueueLength / 2);
+        Serve(shortHold, 300);
+        // Those who were told to come back have the last places.
+        Fill();
+
+        Assert.Equal(Crowd.QueueLength, core.Waiting);
+
+        // As many callers as answers: those who are refused do not return.
+        void Serve(double hold, int answers)
+        {
+            for (var i = 0; i < answers * slots; i++)
+            {
+                Ask();
+                if (running.Count < slots)
+                    continue;
+                now += TimeSpan.FromSeconds(hold / slots);
+                core.Release(running.Dequeue(), TimeSpan.FromSeconds(hold), fault: null, now);
+                Dispatch();
+            }
+        }
+
+        int Fill()
+        {
+            while (Ask())
+            {
+            }
+
+            return core.Waiting;
+        }
+
+        bool Ask()
+        {
+            try
+            {
+                if (core.TryReserve(Asked(), now) is { } slot)
+                    running.Enqueue(slot);
+                else
+                    core.Enqueue(Asked(isRetry: true, ++asked), now);
+                return true;
+            }
+            catch (FaultException)
+            {
+                return false;
+            }
+        }
+
+        void Dispatch()
+        {
+            var grants = new List<(Waiter Waiter, Reservation Slot)>();
+            core.Dispatch(now, grants);
+            foreach (var (_, slot) in grants)
+                running.Enqueue(slot);
+        }
+    }
+
+    /// <summary>Before anything was measured, a gateway that counts the slots of others too tells its callers to come back too early.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void SlotsAreSharedWithOtherGateways_CallersAreToldTheTimesOfItsShare(int gateways)
+    {
+        const int Slots = 8;
+        var replica = new Replica(Replica("a", Slots));
+        var core = WithQueue(length: 0, replica);
+        var now = TimeSpan.FromSeconds(1);
+        for (var i = 0; i < Slots / gateways; i++)
+            Assert.NotNull(core.TryReserve(Asked(), now));
+        core.Report(replica, new LoadReport { Generation = 1, Sequence = 1, Slots = Slots, Running = Slots, RunningForCaller = (uint)(Slots / gateways) }, now);
+
+        var times = Enumerable.Range(0, 100).Select(_ => Assert.Throws<FaultException>(() => core.Enqueue(Asked(), now)).RetryAfter!.Value).ToList();
+
+        var each = RetryAfterEstimator.AssumedHold.TotalSeconds / (Slots / gateways);
+        Assert.InRange((times[^1] - times[0]).TotalSeconds, 99 * each, 99 * 1.2 * each);
+    }
+
     [Fact]
     public void MoreCallersThanCanBeTold_AreToldDifferentTimes()
     {
@@ -99,16 +188,20 @@ public sealed class RetryAfterTests
         Assert.InRange(times.Max(), TimeSpan.Zero, RetryAfterEstimator.Longest);
     }
 
-    private static AdmissionCore WithoutQueue(int slots)
+    private static AdmissionCore WithoutQueue(int slots) => WithQueue(length: 0, slots);
+
+    private static AdmissionCore WithQueue(int length, int slots) => WithQueue(length, new Replica(Replica("a", slots)));
+
+    private static AdmissionCore WithQueue(int length, Replica replica)
     {
         var core = new AdmissionCore(
-            new AdmissionOptions { QueueLength = 0 }, new HealthOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
+            new AdmissionOptions { QueueLength = length }, new HealthOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
             new SeededRandomSource(1));
-        core.Update(new FleetSnapshot([new Replica(Replica("a", slots))], [], complete: true), TimeSpan.Zero, []);
+        core.Update(new FleetSnapshot([replica], [], complete: true), TimeSpan.Zero, []);
         return core;
     }
 
-    private static AdmissionRequest Asked(bool isRetry = false) => new("m", new Arrival(0, 1, 0), Displaced: false, null, "", [])
+    private static AdmissionRequest Asked(bool isRetry = false, long sequence = 1) => new("m", new Arrival(0, sequence, 0), Displaced: false, null, "", [])
     {
         Traits = new RequestTraits { IsRetry = isRetry },
     };
