@@ -153,6 +153,35 @@ public class MemberTests
         Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2 + resumedAt, CachedPromptTokens = told }, frames[^1].Finish.Usage);
     }
 
+    /// <summary>The server of an answer that was delivered whole is lost before it counts.</summary>
+    [Fact]
+    public async Task GenerateAsync_LlamaCppAnswerIsDeliveredWhole_WhatIsCachedIsAsked()
+    {
+        var counts = new List<int?>();
+        using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", body =>
+        {
+            counts.Add(body.Whole("n_predict"));
+            return ["""{"content":"a","tokens":[1],"tokens_predicted":1,"stop":true,"stop_type":"limit","timings":{"cache_n":1}}"""];
+        });
+        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
+        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
+        var request = new GenerateRequest
+        {
+            Text = "x", MaxTokens = 1, Resume = new Resume { NextIndex = 1, TokenIds = { 1u }, Text = ByteString.CopyFromUtf8("a") },
+        };
+
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in generation.RunAsync(request, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
+        {
+            frames.Add(frame);
+        }
+
+        Assert.Equal(2, frames.Count);
+        Assert.Equal(
+            new Finish { Reason = FinishReason.Length, Usage = new Usage { PromptTokens = 2, CompletionTokens = 1, CachedPromptTokens = 1 } }, frames[^1].Finish);
+        Assert.Equal(0, Assert.Single(counts));
+    }
+
     [Fact]
     public async Task DescribeAsync_Model_HasWhatTheServerSaysOfIt()
     {

@@ -60,6 +60,13 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
 
     public IChatTokens ChatTokens => LlamaCppChatTokens.Instance;
 
+    public async ValueTask<int?> CachedTokensAsync(TokenCall call, CancellationToken cancellationToken)
+    {
+        // Evaluates the prompt, and generates nothing.
+        var answer = await http.AskAsync("completion", LlamaCppStream.BodyOf(call.Request, call.Prompt, tokens: 0, isStream: false), cancellationToken);
+        return LlamaCppStream.CachedTokensIn(answer);
+    }
+
     /// <summary>
     /// The tokens that the parser of its chat call holds back, such as the marks of a reasoning, are generated again. A sampled answer may have had others.
     /// </summary>

@@ -52,7 +52,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 yield return new TokenStep([], default, ofEnd, isEnd ? FinishReason.Stop : FinishReason.Length)
                 {
                     HasEndToken = isEnd,
-                    CachedTokens = data.Member("timings")?.Whole("cache_n"),
+                    CachedTokens = CachedTokensIn(data),
                     Chunk = data.Member("timings") is { } timings ? Encoding.UTF8.GetBytes($"{{\"timings\":{timings.GetRawText()}}}") : default,
                 };
                 yield break;
@@ -73,6 +73,9 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             }
         }
     }
+
+    /// <summary>Prompt tokens that were in the cache; null: the answer does not tell them.</summary>
+    public static int? CachedTokensIn(JsonElement answer) => answer.Member("timings")?.Whole("cache_n");
 
     /// <param name="tokens">Most tokens; null: the server's limit.</param>
     public static ReadOnlyMemory<byte> BodyOf(GenerateRequest request, IEnumerable<uint> prompt, int? tokens, bool isStream)

@@ -52,6 +52,12 @@ internal interface ITokenDialect
     ValueTask<IReadOnlyList<uint>> FillAsync(TokenCall call, CancellationToken cancellationToken) =>
         throw RequestChecks.ResumeRefused($"resume.token_ids has {call.Answer.Count(id => id == UnknownToken.Id)} unknown ids");
 
+    /// <summary>
+    /// Prompt tokens that the server has in its cache, for an answer that was delivered whole before its server told them. Default (null): its usage does not
+    /// tell them.
+    /// </summary>
+    ValueTask<int?> CachedTokensAsync(TokenCall call, CancellationToken cancellationToken) => ValueTask.FromResult<int?>(null);
+
     /// <summary>Generates an answer. The last step has the reason of the end.</summary>
     IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken);
 }

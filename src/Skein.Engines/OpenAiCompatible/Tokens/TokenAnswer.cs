@@ -61,6 +61,9 @@ internal sealed class TokenAnswer
     /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
+    /// <summary>Notes what the server had in its cache; null: it does not say.</summary>
+    public void CountCached(int? tokens) => _cached = tokens ?? _cached;
+
     /// <summary>Notes what the server counts.</summary>
     public void Count(TokenStep step)
     {
@@ -73,7 +76,7 @@ internal sealed class TokenAnswer
         if (step.End.IsEnd)
             (_lastChoice, _lastChunk, _endLogprobs) = (step.Choice, step.Chunk, step.Ids.Count == 0 ? step.Logprobs : []);
 
-        _cached = step.CachedTokens ?? _cached;
+        CountCached(step.CachedTokens);
         _usageMembers = step.UsageMembers.IsEmpty ? _usageMembers : step.UsageMembers;
     }
 

@@ -54,7 +54,11 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
         var end = default(AnswerEnd);
-        if (!answer.IsComplete)
+        if (answer.IsComplete)
+        {
+            answer.CountCached(await dialect.CachedTokensAsync(call, cancellationToken));
+        }
+        else
         {
             await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
             {
