@@ -7,7 +7,8 @@ namespace Skein.Routing.Balancing;
 /// key or of a prefix, with bounded load (Mirrokni, Thorup, Zadimoghaddam: Consistent Hashing with Bounded Loads, 2018). Gateways pick the same replica
 /// without shared state. The key is the shortest prefix that is not shared by too many requests: a system prompt that all have must not send them all to one
 /// replica. A replica takes no more than its share of the load, and of the requests of the last minute, with a margin; the next one in the key's own order
-/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there.
+/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there. While no replica has
+/// any load, a key stays where it is: a lone session would only leave its cache.
 /// </summary>
 internal sealed class PrefixAffinity : IBalancingPolicy
 {
@@ -37,8 +38,6 @@ internal sealed class PrefixAffinity : IBalancingPolicy
     public int Pick(in PickContext context)
     {
         var candidates = context.Candidates;
-        if (candidates.Length == 1 || KeyOf(context) is not { } key)
-            return ByLoad.Pick(context);
         var bucket = RecentPicks.BucketOf(context.Now);
         double load = 1, recent = 1, weight = 0;
         var first = candidates[0].Weight;
@@ -52,6 +51,9 @@ internal sealed class PrefixAffinity : IBalancingPolicy
             isWeighted |= own != first;
             hasOthers |= candidate.Replica.HasOthers;
         }
+        var isIdle = load <= 1;
+        if (candidates.Length == 1 || KeyOf(context, isIdle) is not { } key)
+            return ByLoad.Pick(context);
         var perWeight = 1 / weight;
         var home = _keys.Find(key).Home;
         var recentBound = home != 0 ? Recent : hasOthers ? RecentForNewKeysOfMany : RecentForNewKeys;
@@ -60,11 +62,14 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         for (var i = 0; i < candidates.Length; i++)
         {
             ref readonly var candidate = ref candidates[i];
+            var isHome = candidate.Replica.NameHash == home;
+            if (isHome && isIdle)
+                return i;
             var share = candidate.Weight * perWeight;
             if (!Load.Allows(candidate.Load + 1, load * share)
                 || !recentBound.Allows(candidate.Replica.Recent.CountAt(bucket) + 1, recent * share))
                 continue;
-            if (candidate.Replica.NameHash == home)
+            if (isHome)
                 return i;
             var hash = SeededRandomSource.Mix(key ^ candidate.Replica.NameHash);
             var rank = isWeighted ? WeightedRank(hash, candidate.Weight) : hash >> 1;
@@ -98,13 +103,13 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         return weight / (u * (1 + (u * (0.5 + (u * ((1.0 / 3) + (u * 0.25)))))));
     }
 
-    private ulong? KeyOf(in PickContext context)
+    private ulong? KeyOf(in PickContext context, bool isIdle)
     {
         ulong? key = null;
         if (context.SessionKey.Length > 0)
         {
             key = StableHash.Of(context.SessionKey);
-            if (!IsFrequent(key.Value, context.Serving))
+            if (isIdle || !IsFrequent(key.Value, context.Serving))
                 return key;
         }
         foreach (var prefix in context.PrefixHashes)

@@ -70,6 +70,41 @@ public sealed class PrefixAffinityTests
             Assert.Equal(home, picks.PickAndEnd("agent", [i]));
     }
 
+    /// <summary>A bound on the requests of a minute would move it away from its cache, though all replicas are idle.</summary>
+    [Theory]
+    [InlineData(0.2)]
+    [InlineData(3)]
+    public void Pick_LoneSessions_StayWhereTheirCacheIs(double seconds)
+    {
+        var picks = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(seconds) };
+        var homes = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 0; i < 100; i++)
+        {
+            // The second one joins later.
+            var session = i > 30 && i % 3 == 0 ? "other" : "lone";
+            var home = picks.PickAndEnd(session, [1, SeededRandomSource.Mix((ulong)i)]);
+            Assert.Equal(homes.GetValueOrDefault(session, home), home);
+            homes[session] = home;
+        }
+    }
+
+    [Fact]
+    public void Pick_LoneConversationWithoutSessionKey_RarelyMoves()
+    {
+        var picks = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(3) };
+        var moves = 0;
+        string? home = null;
+        for (var turn = 1; turn <= 60; turn++)
+        {
+            var now = picks.PickAndEnd(prefixes: [.. Enumerable.Range(0, turn).Select(i => SeededRandomSource.Mix((ulong)i))]);
+            moves += home is null || home == now ? 0 : 1;
+            home = now;
+        }
+
+        // When its prefix becomes a frequent one.
+        Assert.InRange(moves, 0, 60 / 16);
+    }
+
     [Fact]
     public void Prefixes_NextTurnOfAConversation_BeginsWithThoseOfTheTurnBefore()
     {
@@ -115,6 +150,9 @@ public sealed class PrefixAffinityTests
 
         private TimeSpan _now;
 
+        /// <summary>Between two requests. By default the requests of the last minute are no bound.</summary>
+        public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(30);
+
         public Replica[] Replicas { get; } = [.. Enumerable.Range(0, replicas).Select(i => new Replica(Replica($"r{i}", slots: 64)))];
 
         /// <summary>A replica had more requests in the last minute than the policy allows without looking for another one.</summary>
@@ -135,8 +173,7 @@ public sealed class PrefixAffinityTests
         {
             var name = Pick(session, prefixes);
             Replicas.Single(replica => replica.Id.Name == name).Unreserve();
-            // Slow enough that the requests of the last minute are no bound.
-            _now += TimeSpan.FromSeconds(30);
+            _now += Pause;
             return name;
         }
 
