@@ -10,7 +10,7 @@ namespace Skein.Gateway.Api.Http;
 /// <summary>
 /// Answers whose clients sent an <c>Idempotency-Key</c>: a repeated request joins the running or finished answer from its first token instead of starting a
 /// second one. Such an answer is finished even if its client disconnects, and its API key pays for it once: until its end it counts as one of the
-/// key's running requests. Thread-safe.
+/// key's running requests. A deadline holds only for the client that sent it. Thread-safe.
 /// </summary>
 internal sealed class KeptAnswers
 {
@@ -66,8 +66,9 @@ internal sealed class KeptAnswers
     public IGenerationSession StartOrJoin(
         GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, string path, string? key, ReadOnlySpan<byte> body, KeyGrant? grant = null)
     {
-        // The name as the client sent it: the session may put another one there.
+        // As the client sent them: the session may change them.
         var model = request.Model;
+        var deadline = new ClientDeadline(request, _time);
         if (string.IsNullOrEmpty(key))
         {
             grant?.Begin(model);
@@ -93,17 +94,17 @@ internal sealed class KeptAnswers
                 if (!kept.HasFailed)
                 {
                     grant?.Join(model);
-                    return kept.Join();
+                    return kept.Join(deadline);
                 }
             }
 
             grant?.Begin(model);
-            var session = _sessions.Start(request, prompts);
             if ((_answers.Count >= MostAnswers && !_answers.ContainsKey(id)) || AllBytes >= _mostBytes)
-                return session;
-            var answer = new KeptAnswer(session, bodyHash, _time, grant?.HandOver());
+                return _sessions.Start(request, prompts);
+            request.ClearDeadlineMs();
+            var answer = new KeptAnswer(_sessions.Start(request, prompts), bodyHash, _time, grant?.HandOver());
             _answers[id] = answer;
-            return answer.Join();
+            return answer.Join(deadline);
         }
     }
 
@@ -125,6 +126,34 @@ internal sealed class KeptAnswers
             if (!IsFull)
                 return;
             _answers.Remove(id);
+        }
+    }
+}
+
+/// <summary>How long one client waits for an answer that others may share. Immutable.</summary>
+internal sealed class ClientDeadline(GenerateRequest request, TimeProvider time)
+{
+    private readonly TimeSpan? _allowed = request.HasDeadlineMs ? TimeSpan.FromMilliseconds(request.DeadlineMs) : null;
+    private readonly long _since = time.GetTimestamp();
+
+    /// <summary>Waits for the task.</summary>
+    /// <exception cref="FaultException">The deadline passed before.</exception>
+    public async Task WaitAsync(Task task, CancellationToken cancellationToken)
+    {
+        var left = _allowed - time.GetElapsedTime(_since) ?? Timeout.InfiniteTimeSpan;
+        if (left < TimeSpan.Zero && _allowed is not null)
+            left = TimeSpan.Zero;
+        try
+        {
+            await task.WaitAsync(left, time, cancellationToken);
+        }
+        catch (TimeoutException passed)
+        {
+            throw new FaultException(
+                Fault.DeadlineExceeded,
+                $"the answer was not complete within the deadline of the request, {_allowed!.Value.TotalMilliseconds:0} ms; it goes on, and a request with the "
+                + $"same {KeptAnswers.Header} joins it",
+                passed);
         }
     }
 }
@@ -180,7 +209,7 @@ internal sealed class KeptAnswer
     public long Bytes => Volatile.Read(ref _bytes);
 
     /// <summary>A reader from the first frame on.</summary>
-    public IGenerationSession Join() => new JoinedSession(this);
+    public IGenerationSession Join(ClientDeadline deadline) => new JoinedSession(this, deadline);
 
     private async Task ReadAsync()
     {
@@ -226,7 +255,7 @@ internal sealed class KeptAnswer
             throw new FaultException(Fault.StreamLost, $"the answer is longer than an answer with an idempotency-key may be; allowed: {MostBytes} bytes");
     }
 
-    private sealed class JoinedSession(KeptAnswer answer) : IGenerationSession
+    private sealed class JoinedSession(KeptAnswer answer, ClientDeadline deadline) : IGenerationSession
     {
         private int _next;
 
@@ -263,7 +292,7 @@ internal sealed class KeptAnswer
                     changed = answer._changed.Task;
                 }
 
-                await changed.WaitAsync(cancellationToken);
+                await deadline.WaitAsync(changed, cancellationToken);
             }
         }
 

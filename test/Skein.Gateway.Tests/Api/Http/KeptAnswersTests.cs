@@ -123,6 +123,33 @@ public sealed class KeptAnswersTests : IDisposable
         Assert.True(_sessions.HasStarted);
     }
 
+    /// <summary>The first client's deadline ended the answer of all, and those of others were ignored.</summary>
+    [Theory]
+    [InlineData(1000, null)]
+    [InlineData(null, 1000)]
+    [InlineData(1000, 5000)]
+    [InlineData(5000, 1000)]
+    public async Task Deadlines_EachHoldsForItsOwnClient(int? ofFirst, int? ofSecond)
+    {
+        await using var first = Ask("k", "body", deadlineMs: ofFirst);
+        var session = await _sessions.StartedAsync();
+        await using var second = Ask("k", "body", deadlineMs: ofSecond);
+        Assert.False(session.Request.HasDeadlineMs);
+        session.Push(Frames.Token(0, "a"));
+        var (hasty, patient) = ofFirst == 1000 ? (first, second) : (second, first);
+        Assert.Equal("a", await ReadTextAsync(hasty, tokens: 1));
+
+        var late = hasty.WaitToReadAsync(default).AsTask();
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        var error = await Assert.ThrowsAsync<FaultException>(() => late.Within());
+        Assert.Equal(Fault.DeadlineExceeded, error.Fault);
+        Assert.Contains("1000 ms", error.Message, StringComparison.Ordinal);
+        session.Push(Frames.Token(1, "b"), Frames.Finish(2));
+        session.End();
+        Assert.Equal("ab", await ReadTextAsync(patient));
+    }
+
     [Fact]
     public async Task Failure_ReachesEveryReader_AndMayBeTriedAgain()
     {
@@ -227,8 +254,14 @@ public sealed class KeptAnswersTests : IDisposable
 
     private static ApiKey Key { get; } = new() { Name = "alice", Hash = ApiKey.HashOf("secret"), Streams = 1 };
 
-    private IGenerationSession Ask(string key, string body, string tenant = "key-1", string path = "/v1/x", KeptAnswers? kept = null, KeyGrant? grant = null) =>
-        (kept ?? _kept).StartOrJoin(new GenerateRequest { Tenant = tenant }, prompts: null, path, key, System.Text.Encoding.UTF8.GetBytes(body), grant);
+    private IGenerationSession Ask(string key, string body, string tenant = "key-1", string path = "/v1/x", KeptAnswers? kept = null, KeyGrant? grant = null, int? deadlineMs = null)
+    {
+        var request = new GenerateRequest { Tenant = tenant };
+        if (deadlineMs is { } deadline)
+            request.DeadlineMs = (uint)deadline;
+        return (kept ?? _kept).StartOrJoin(request, prompts: null, path, key, System.Text.Encoding.UTF8.GetBytes(body), grant);
+    }
+
 
     private static async Task<string> ReadTextAsync(IGenerationSession session, int tokens = int.MaxValue)
     {
