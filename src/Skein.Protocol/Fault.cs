@@ -313,6 +313,12 @@ public sealed class FaultException(Fault fault, string message, Exception? inner
         Cause = Cause, Engine = Engine, Param = name,
     };
 
+    /// <summary>The same fault with another message for the client.</summary>
+    public FaultException InWords(string message) => new(Fault, message, this, Load, RetryAfter)
+    {
+        Cause = Cause, Engine = Engine is null ? null : Engine with { Message = message }, Param = Param,
+    };
+
     /// <summary>The replica's load, where it was reported with the end.</summary>
     public LoadReport? Load { get; } = load;
 

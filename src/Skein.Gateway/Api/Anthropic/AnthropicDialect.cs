@@ -48,6 +48,8 @@ internal sealed class AnthropicDialect : IApiDialect
 
         public string ClientMember(string member) => AnthropicDialect.ClientMember(member);
 
+        public string DescribeOverflow(FaultException overflow, uint? maxTokens) => AnthropicError.OfOverflow(overflow, maxTokens);
+
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {
             var request = MessagesMembers.All.Read(body);
@@ -70,6 +72,8 @@ internal sealed class AnthropicDialect : IApiDialect
         public string Operation => MetricNames.ChatOperation;
 
         public string ClientMember(string member) => AnthropicDialect.ClientMember(member);
+
+        public string DescribeOverflow(FaultException overflow, uint? maxTokens) => AnthropicError.OfOverflow(overflow, maxTokens);
 
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {

@@ -22,6 +22,11 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             {
                 await RelayAsync(http, request, body, measurement);
             }
+            catch (FaultException overflow) when (
+                overflow.Fault == Fault.ContextLengthExceeded && !http.Response.HasStarted && api.DescribeOverflow(overflow, MaxTokensOf(request)) is { } words)
+            {
+                throw overflow.InWords(words);
+            }
             catch (FaultException refusal) when (refusal is { Param: { } member, Engine: null } && api.ClientMember(member) is var name && name != member)
             {
                 throw refusal.ForMember(name);
@@ -43,14 +48,27 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
         catch (FaultException e) when (e.Fault == Fault.ContextLengthExceeded && !http.Response.HasStarted)
         {
             var clamped = new GenerateRequest(request.Generate);
-            // Where the refusal does not tell what the context leaves, the engine's default may be it. A prompt that is too long by itself is refused again.
-            if (ContextRoom.Left(e.Engine?.Message ?? e.Message, clamped.MaxTokens) is { } left)
-                clamped.MaxTokens = left;
+            // Where the refusal does not tell what the context leaves, the engine's default may be it.
+            var overflow = ContextOverflow.Read(e.Engine?.Message ?? e.Message, clamped.MaxTokens);
+            if (overflow is { IsOfPrompt: true })
+                throw;
+            if (overflow is { } told)
+                clamped.MaxTokens = told.Left;
             else
                 clamped.ClearMaxTokens();
-            await RelayOnceAsync(http, request with { Generate = clamped }, body, measurement);
+            try
+            {
+                await RelayOnceAsync(http, request with { Generate = clamped }, body, measurement);
+            }
+            catch (FaultException again) when (again.Fault == Fault.ContextLengthExceeded && !http.Response.HasStarted)
+            {
+                // The client knows the number that it sent.
+                throw e;
+            }
         }
     }
+
+    private static uint? MaxTokensOf(ApiRequest request) => request.Generate.HasMaxTokens ? request.Generate.MaxTokens : null;
 
     private async Task RelayOnceAsync(HttpContext http, ApiRequest request, ReadOnlyMemory<byte> body, RequestMeasurement measurement)
     {

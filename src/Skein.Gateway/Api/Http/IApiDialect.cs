@@ -28,6 +28,10 @@ internal interface IGenerationApi
     /// <param name="member">As an engine names it, such as <c>messages[2].content</c>.</param>
     string ClientMember(string member) => member;
 
+    /// <summary>The API's own words for a request that does not fit the context, where clients look for them. Default (null): those of the fault.</summary>
+    /// <param name="maxTokens">Tokens of the answer that the client asked for; null: none.</param>
+    string? DescribeOverflow(FaultException overflow, uint? maxTokens) => null;
+
     /// <summary>Reads a request body.</summary>
     /// <param name="body">Must not change while the request runs: verbatim parts of the request reference it.</param>
     /// <exception cref="RequestRefusedException">The body is not a valid request.</exception>

@@ -215,6 +215,30 @@ public sealed class MessagesAnswerTests
         Assert.Equal(response.Headers.GetValues("x-request-id"), response.Headers.GetValues("request-id"));
     }
 
+    /// <summary>Claude Code looks for these words: it shortens the conversation, or asks for fewer tokens.</summary>
+    [Theory]
+    [InlineData("the model's context holds 32768 tokens; asked for: a prompt of 12000 and max_tokens 32000", null,
+        "input length and `max_tokens` exceed context limit: 12000 + 32000 > 32768, decrease input length or `max_tokens` and try again")]
+    [InlineData("This model's maximum context length is 32768 tokens. However, you requested 44000 tokens (12000 in the messages, 32000 in the completion).", 400,
+        "input length and `max_tokens` exceed context limit: 12000 + 32000 > 32768, decrease input length or `max_tokens` and try again")]
+    [InlineData("request (40000 tokens) exceeds the available context size (32768 tokens), try increasing it", 400,
+        "prompt is too long: 40000 tokens > 32768 maximum")]
+    [InlineData("the model's context holds 32768 tokens; asked for: a prompt of 32800 and max_tokens 32000", null,
+        "prompt is too long: 32800 tokens > 32768 maximum")]
+    [InlineData("too much", 400, "prompt is too long: too much")]
+    public async Task Post_ContextOverflows_ErrorTellsWhatToShorten(string engine, int? status, string message)
+    {
+        var answer = status is { } code ? new EngineError(code, engine) : null;
+        await using var gateway = await TestGateway.StartAsync(
+            session => session.Fail(new FaultException(Fault.ContextLengthExceeded, engine) { Engine = answer }));
+
+        using var response = await gateway.Client.PostAsync(Path, Requests.Json(Whole.Replace("9", "32000", StringComparison.Ordinal)));
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        using var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
+        Assert.Equal(message, error.RootElement.GetProperty("error").GetProperty("message").GetString());
+    }
+
     [Fact]
     public async Task ErrorsOutsideTheDialect_HaveItsFormOnItsPaths()
     {

@@ -50,6 +50,21 @@ public sealed class ClampMaxTokensTests
         Assert.Equal(4086u, (await gateway.Sessions.StartedAsync()).Request.MaxTokens);
     }
 
+    /// <summary>The client did not send the number that the gateway tried.</summary>
+    [Fact]
+    public async Task Post_ClampedIsRefusedToo_ErrorHasTheClientsNumber()
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session => session.Fail(
+                Fault.ContextLengthExceeded, $"the context holds 4096 tokens; asked for: a prompt of 10 and max_tokens {session.Request.MaxTokens}"),
+            new ApiOptions { ClampMaxTokens = true });
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Chat));
+
+        Assert.Contains("max_tokens 32000", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal(4086u, (await gateway.Sessions.StartedAsync(), await gateway.Sessions.StartedAsync()).Item2.Request.MaxTokens);
+    }
+
     [Fact]
     public async Task Post_WithoutTheOption_PassesTheRefusalOn()
     {
