@@ -56,7 +56,8 @@ public sealed class ClientTable : IDisposable
             """
             # Clients
 
-            What programs of others did with a gateway in front of a scripted OpenAI-compatible engine. A cell has the runs that ended as they should, of all runs.
+            What programs of others did with a gateway in front of a scripted OpenAI-compatible engine, or of the engine that the API column names. A cell has the runs
+            that ended as they should, of all runs.
             The page is written by the tests: `SKEIN_CONFORMANCE=long SKEIN_CLIENTS_PAGE=FILE dotnet test --project test/Skein.Conformance`.
 
             """);

@@ -64,6 +64,10 @@ public sealed class GatewayEndpointTests : IAsyncLifetime
         var paths = document.GetProperty("paths");
         Assert.True(paths.GetProperty("/v1/chat/completions").TryGetProperty("post", out _));
         Assert.True(paths.GetProperty("/v1/embeddings").TryGetProperty("post", out _));
+        foreach (var path in (string[])["/livez", "/readyz", "/health", "/ping", "/version", "/metrics", "/openapi.json", "/admin/v1/overview", "/v1/messages/count_tokens"])
+            Assert.NotEmpty(paths.GetProperty(path).EnumerateObject());
+        Assert.Equal("name", paths.GetProperty("/admin/v1/replicas/{name}/drain").GetProperty("post").GetProperty("parameters")[0].GetProperty("name").GetString());
+        Assert.DoesNotContain(paths.EnumerateObject(), path => path.Name.Contains("skein.v1", StringComparison.Ordinal) || path.Name.StartsWith("/{", StringComparison.Ordinal));
         Assert.Equal("model", paths.GetProperty("/v1/models/{model}").GetProperty("get").GetProperty("parameters")[0].GetProperty("name").GetString());
     }
 

@@ -13,7 +13,7 @@ internal static class ApiSettings
 
     private static readonly Setting<IReadOnlyList<string>> PassThrough = Setting.List(
         "pass-through", "path", "Further path of the servers that is passed on by model, such as /v1/voices; repeatable",
-        EnginePaths.Allowed, 64, EnginePaths.IsAllowed);
+        ApiOptions.AllowedPassThrough, 64, ApiOptions.IsPassThrough);
 
     private static readonly Setting<IReadOnlyList<string>> CorsOrigins = Setting.List(
         "cors-origin", "origin", "Origin of web pages that may use the APIs, such as https://chat.example; repeatable; * allows any",

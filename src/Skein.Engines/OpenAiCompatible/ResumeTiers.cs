@@ -30,7 +30,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority",
         "parallel_tool_calls", "return_token_ids", "return_prompt_token_ids", "ignore_eos",
         // They make another prompt, whose ids are known.
-        "chat_template_kwargs", "chat_template", "documents", "reasoning_effort", "add_generation_prompt", "include_reasoning",
+        "chat_template_kwargs", "chat_template", "documents", "reasoning_effort", "verbosity", "add_generation_prompt", "include_reasoning",
         // A limit that is none, and a bias that is the same for every token.
         "max_tokens", "max_completion_tokens", "logit_bias",
         // How the answer is divided, where a server's calls for ids take it.

@@ -1,3 +1,4 @@
+using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 
@@ -13,12 +14,24 @@ internal static class OpenApiDocument
 
     public static void MapOpenApi(this IEndpointRouteBuilder endpoints)
     {
-        var document = Write(endpoints.ServiceProvider.GetRequiredService<ApiPaths>());
+        // Other paths are mapped later.
+        var document = new Lazy<byte[]>(() => Write(PathsOf(endpoints)));
         endpoints.MapMethods(
-            "/openapi.json", [HttpMethods.Get, HttpMethods.Head], ApiRoutes.Identified(http => ApiError.SendJsonAsync(http, document)));
+            "/openapi.json", [HttpMethods.Get, HttpMethods.Head], ApiRoutes.Identified(http => ApiError.SendJsonAsync(http, document.Value)));
     }
 
-    private static byte[] Write(ApiPaths paths)
+    private static Dictionary<string, object> PathsOf(IEndpointRouteBuilder endpoints) => endpoints.DataSources.SelectMany(source => source.Endpoints)
+        .OfType<RouteEndpoint>()
+        .Where(endpoint => endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is null)
+        .Select(endpoint => (
+            Pattern: endpoint.RoutePattern.RawText!.Replace("{**", "{", StringComparison.Ordinal),
+            Methods: endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? []))
+        .GroupBy(path => path.Pattern, path => path.Methods, StringComparer.Ordinal)
+        .Select(path => (Pattern: path.Key, Methods: path.SelectMany(methods => methods).Distinct(StringComparer.Ordinal).ToList()))
+        .Where(path => path.Methods.Count > 0)
+        .ToDictionary(path => path.Pattern, object (path) => PathItem(path.Pattern, path.Methods), StringComparer.Ordinal);
+
+    private static byte[] Write(Dictionary<string, object> paths)
     {
         var version = typeof(OpenApiDocument).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
         return JsonSerializer.SerializeToUtf8Bytes(
@@ -26,7 +39,7 @@ internal static class OpenApiDocument
             {
                 ["openapi"] = "3.1.0",
                 ["info"] = new { title = "Skein", version },
-                ["paths"] = paths.All.ToDictionary(path => path.Pattern, path => PathItem(path.Pattern, path.Methods), StringComparer.Ordinal),
+                ["paths"] = paths,
                 ["components"] = new { schemas = new { Error = ErrorSchema() } },
             },
             Indented);
@@ -47,7 +60,7 @@ internal static class OpenApiDocument
             {
                 operation["parameters"] = new[]
                 {
-                    new { name = pattern[(start + 1)..^1], @in = "path", required = true, schema = new { type = "string" } },
+                    new { name = pattern[(start + 1)..pattern.IndexOf('}', StringComparison.Ordinal)], @in = "path", required = true, schema = new { type = "string" } },
                 };
             }
             return operation;

@@ -25,6 +25,9 @@ async function readStream(options = {}) {
   return { answers, usage };
 }
 
+// Whether the gateway runs no request.
+const isIdle = async () => /^skein_sessions(\{[^}]*\})? 0( |$)/m.test(await (await fetch(`${http}/metrics`)).text());
+
 const checks = {
   async plain() {
     const answer = await client.chat.completions.create(question);
@@ -70,6 +73,10 @@ const checks = {
   async cancel() {
     const stream = await client.chat.completions.create({ ...question, max_tokens: 400, stream: true });
     for await (const chunk of stream) if (chunk.choices[0]?.delta?.content) break;
+    // The answer would take longer.
+    for (const until = Date.now() + 5000; !(await isIdle()); await new Promise((resolve) => setTimeout(resolve, 50))) {
+      check(Date.now() < until, 'the gateway still runs a cancelled answer');
+    }
     check((await readStream()).answers[0].text.length > 0, 'no answer after a cancelled one');
   },
   async error() {

@@ -3,7 +3,19 @@ namespace Skein.Gateway.Api.Http;
 /// <summary>Limits and timeouts of the client-facing APIs. Immutable.</summary>
 public sealed record ApiOptions
 {
+    /// <summary>The rule of <see cref="IsPassThrough"/>, for error messages.</summary>
+    public const string AllowedPassThrough = $"{EnginePaths.Allowed} and is not served by the gateway itself";
+
     private const int MostListed = 64;
+
+    /// <summary>Also without the version in front, see <see cref="ApiPaths"/>.</summary>
+    private static readonly HashSet<string> OwnPaths = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/v1/models",
+        "/livez", "/readyz", "/health", "/ping", "/version", "/openapi.json",
+    };
+
+    private static readonly string[] OwnFolders = ["/v1/models/", "/models/", "/dashboard/"];
 
     /// <summary>Largest request body in bytes; above it HTTP 413, gRPC RESOURCE_EXHAUSTED. Default 32 MiB; 1 KiB to 1 GiB.</summary>
     public int MaxBodyBytes { get; init; } = 32 << 20;
@@ -56,6 +68,9 @@ public sealed record ApiOptions
     /// </summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
 
+    /// <summary>Whether a path may be in <see cref="PassThrough"/>.</summary>
+    public static bool IsPassThrough(string path) => EnginePaths.IsAllowed(path) && !IsOwn(path);
+
     /// <summary>Whether an origin may be configured: a scheme and a host, with a port that is not the scheme's own; or <c>*</c>.</summary>
     public static bool IsOrigin(string origin) => origin == CrossOrigin.Any
         || (Uri.TryCreate(origin, UriKind.Absolute, out var uri)
@@ -67,7 +82,7 @@ public sealed record ApiOptions
         OptionGuard.Range(PassThrough.Count, 0, MostListed, nameof(PassThrough));
         OptionGuard.Range(CorsOrigins.Count, 0, MostListed, nameof(CorsOrigins));
         foreach (var path in PassThrough)
-            OptionGuard.Require(EnginePaths.IsAllowed(path) && !IsOwn(path), nameof(PassThrough), path, EnginePaths.Allowed);
+            OptionGuard.Require(IsPassThrough(path), nameof(PassThrough), path, AllowedPassThrough);
         foreach (var origin in CorsOrigins)
             OptionGuard.Require(IsOrigin(origin), nameof(CorsOrigins), origin, "an origin such as https://chat.example, without a path, or *");
         OptionGuard.Range(MaxBodyBytes, 1 << 10, 1 << 30, nameof(MaxBodyBytes));
@@ -79,10 +94,10 @@ public sealed record ApiOptions
         return this;
     }
 
+    // Paths are matched without regard to case.
     private static bool IsOwn(string path) =>
-        path.StartsWith("/v1/models", StringComparison.Ordinal)
-        || path is "/v1/chat/completions" or "/v1/completions" or "/v1/responses" or "/v1/messages"
-            or "/livez" or "/readyz" or "/health" or "/ping" or "/version" or "/openapi.json";
+        OwnPaths.Contains(path) || OwnPaths.Contains($"/v1{path}")
+        || Array.Exists(OwnFolders, folder => path.StartsWith(folder, StringComparison.OrdinalIgnoreCase));
 
     private static void CheckTime(TimeSpan value, string name) => OptionGuard.Range(value, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1), name);
 }

@@ -95,6 +95,9 @@ internal static class JsonBody
 
     private const int MaxCauseChars = 160;
 
+    /// <summary>How the reader's message about too many levels begins.</summary>
+    private const string TooDeep = "The maximum configured depth";
+
     /// <summary>Checks the encoding, and removes a byte order mark.</summary>
     public static ReadOnlyMemory<byte> Check(ReadOnlyMemory<byte> body)
     {
@@ -126,6 +129,12 @@ internal static class JsonBody
     /// <summary>The refusal of a body that is not JSON. The reader's message may quote the body: it is cut to one short line.</summary>
     public static RequestRefusedException Broken(JsonException e)
     {
+        if (e.Message.StartsWith(TooDeep, StringComparison.Ordinal))
+        {
+            return RequestRefusedException.Json(
+                null, $"the body is nested too deep at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}; allowed: up to {RequestLimits.JsonDepth} levels", e);
+        }
+
         var position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal); // repeats the position at the end
         var cause = position < 0 ? e.Message : e.Message[..position];
         if (cause.Length > MaxCauseChars)

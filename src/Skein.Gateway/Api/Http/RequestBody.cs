@@ -26,6 +26,9 @@ internal static class RequestBody
     /// <summary>Largest window of a zstd body, as a power of two: 8 MiB, what RFC 8878 recommends. A sender could ask for gigabytes.</summary>
     private const int MaxZstdWindowLog = 23;
 
+    // Without it, .NET takes a body that was cut for a whole one. Read at the first use of a decompressing stream.
+    static RequestBody() => AppContext.SetSwitch("System.IO.Compression.UseStrictValidation", isEnabled: true);
+
     /// <summary>The lowest transfer rate of a body that the server accepts, over HTTP/1.1 and HTTP/2.</summary>
     public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 

@@ -16,7 +16,7 @@ internal sealed class PassThroughDialect : IApiDialect
         var endpoint = routes.Services.GetRequiredService<PassThroughEndpoint>();
         foreach (var path in EnginePaths.Default)
             routes.MapPost(path, AnswerTo(path));
-        foreach (var path in routes.Services.GetRequiredService<ApiOptions>().PassThrough.Except(EnginePaths.Default, StringComparer.Ordinal))
+        foreach (var path in routes.Services.GetRequiredService<ApiOptions>().PassThrough.Except(EnginePaths.Default, StringComparer.OrdinalIgnoreCase))
             routes.Map([HttpMethods.Get, HttpMethods.Post], path, AnswerTo(path));
 
         RequestDelegate AnswerTo(string path)

@@ -184,6 +184,8 @@ public sealed class MessagesRequestTests
     [InlineData("""{"messages": [{"role": "\ud800", "content": "x"}]}""", "messages[0].role", "surrogate")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "metadata": 5}""", "metadata", "5 is not an object")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "metadata": {"user_id": 5}}""", "metadata.user_id", "5 is not a string")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "stop_sequences": "w3"}""", "stop_sequences", "\"w3\" is not an array")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "stop_sequences": [5]}""", "stop_sequences[0]", "5 is not a string")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "service_tier": 5}""", "service_tier", "5 is not a string")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "cache_control": 5}""", "cache_control", "5 is not an object")]
     public void Read_WhatCannotBeServed_IsRefusedByName(string body, string field, string message)

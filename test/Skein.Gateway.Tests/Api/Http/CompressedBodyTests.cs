@@ -67,6 +67,27 @@ public sealed class CompressedBodyTests
         Assert.False(gateway.Sessions.HasStarted);
     }
 
+    /// <summary>What was cut may still be valid JSON, for example if only the checksum is missing.</summary>
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("deflate")]
+    [InlineData("raw deflate")]
+    [InlineData("br")]
+    [InlineData("zstd")]
+    public async Task Post_BodyThatIsCutAnywhere_IsRefused(string encoding)
+    {
+        await using var gateway = await StartAsync();
+        var whole = Compress(encoding, Encoding.UTF8.GetBytes(Requests.WholeChat));
+
+        for (var length = 1; length < whole.Length; length++)
+        {
+            using var response = await PostAsync(gateway, encoding.Replace("raw ", "", StringComparison.Ordinal), whole[..length]);
+            Assert.Equal((length, HttpStatusCode.BadRequest, "invalid_content_encoding"), (length, response.StatusCode, await CodeAsync(response)));
+        }
+
+        Assert.False(gateway.Sessions.HasStarted);
+    }
+
     /// <summary>A zstd frame may ask its reader for a window of gigabytes.</summary>
     [Fact]
     public async Task Post_ZstdThatAsksForAHugeWindow_IsRefused()

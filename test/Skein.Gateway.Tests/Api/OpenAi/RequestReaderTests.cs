@@ -281,7 +281,7 @@ public sealed class RequestReaderTests
         if (isAllowed)
             Assert.Single(Completion(body).Generate.Extra);
         else
-            Assert.Contains("maximum configured depth of 128", Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
+            Assert.Contains("up to 128 levels", Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Tests.Api.OpenAi;
 using Skein.Protocol;
@@ -163,6 +164,11 @@ public sealed class PassThroughApiTests
     [InlineData("/v1//sleep")]
     [InlineData("sleep")]
     [InlineData("/v1/chat/completions")]
+    [InlineData("/v1/Completions")]
+    [InlineData("/V1/messages/COUNT_TOKENS")]
+    [InlineData("/chat/completions")]
+    [InlineData("/Models/x")]
+    [InlineData("/Health")]
     [InlineData("/reset_prefix_cache")]
     [InlineData("/Update_Weights_From_Disk")]
     [InlineData("/v1/template/switch")]
@@ -181,6 +187,30 @@ public sealed class PassThroughApiTests
         var error = await Assert.ThrowsAsync<ArgumentException>(() => TestGateway.StartAsync(options: new ApiOptions { PassThrough = [path] }));
 
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_PathsOfTheGateway_AreAllRefused()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        var own = gateway.Services.GetRequiredService<ApiPaths>().All.Select(path => path.Pattern.Split('{')[0]).Except(EnginePaths.Default).ToList();
+
+        Assert.Contains("/v1/messages/count_tokens", own);
+        Assert.All(own, path => Assert.False(ApiOptions.IsPassThrough(path.ToUpperInvariant()), path));
+    }
+
+    /// <summary>Paths are matched without regard to case: two that differ only by it made every call of them fail.</summary>
+    [Fact]
+    public async Task Start_SamePathInOtherCases_IsServedOnce()
+    {
+        await using var gateway = await TestGateway.StartAsync(options: new ApiOptions { PassThrough = ["/V1/Embeddings", "/v1/voices", "/v1/Voices"] });
+
+        foreach (var path in (string[])["/v1/embeddings", "/v1/voices"])
+        {
+            using var response = await gateway.Client.PostAsync(path, Requests.Json("{}"));
+            Assert.NotEqual(HttpStatusCode.InternalServerError, response.StatusCode);
+        }
     }
 
     [Fact]

@@ -32,7 +32,7 @@ internal static class MessagesMembers
         .. Refused.Select(name => new Member(name, Refuse)),
         new("n", RefuseSeveral),
         Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.Generate.MaxTokens = value),
-        new("stop_sequences", StructuredMembers.ReadStop),
+        new("stop_sequences", StructuredMembers.ReadStops),
         Part("messages", (request, part) => request.Messages = part),
         Part("system", (request, part) => request.System = part),
         Part("tools", (request, part) => request.Tools = part),

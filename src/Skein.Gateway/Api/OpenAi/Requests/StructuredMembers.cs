@@ -21,6 +21,14 @@ internal static class StructuredMembers
 
         if (reader.TokenType != JsonTokenType.StartArray)
             throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a string or an array", StopAllowed);
+        ReadStops(ref reader, name, body, request);
+    }
+
+    /// <summary>Reads stop texts of an API that knows only the list.</summary>
+    public static void ReadStops(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an array", StopAllowed);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             var index = request.Generate.Stop.Count;

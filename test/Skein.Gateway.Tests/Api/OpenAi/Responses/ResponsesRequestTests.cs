@@ -29,7 +29,7 @@ public sealed class ResponsesRequestTests
         Assert.Equal(
             """{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type": "object"}}}""", generate.Chat.ResponseFormat.ToStringUtf8());
         Assert.Equal(
-            ["prompt_cache_key=\"k\"", "reasoning_effort=\"low\""], generate.Extra.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
+            ["prompt_cache_key=\"k\"", "reasoning_effort=\"low\"", "verbosity=\"low\""], generate.Extra.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
     }
 
     /// <summary>As Codex begins.</summary>

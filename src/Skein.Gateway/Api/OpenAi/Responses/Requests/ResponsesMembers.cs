@@ -131,7 +131,8 @@ internal static class ResponsesMembers
     private static void SettleFormat(ResponsesRequest request)
     {
         var text = request.Text?.AsObject("an object with a format");
-        text?.Find("verbosity")?.Text();
+        if (text?.Find("verbosity") is { } verbosity)
+            request.Generate.Extra.Add(new RawMember { Name = "verbosity", Json = ByteString.CopyFromUtf8($"\"{JsonEncodedText.Encode(verbosity.Text())}\"") });
         if (text?.Find("format") is not { } format)
             return;
         var type = format.AsObject("an object with a type").Require("type", "text, json_object, json_schema");
