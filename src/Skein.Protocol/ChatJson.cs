@@ -175,7 +175,9 @@ public static class ChatJson
         if (!message.TryGetProperty("content", out var content) || content.ValueKind == JsonValueKind.Null)
         {
             // An assistant that refused has its words here instead.
-            var refusal = Member(message, "refusal") is { ValueKind: not JsonValueKind.Null } words ? ReadText(words, new MemberPath(index, "refusal"), copiesText) : null;
+            var refusal = Member(message, "refusal") is { ValueKind: not JsonValueKind.Null } words
+                ? ReadText(words, new MemberPath(index, "refusal"), copiesText)
+                : null;
             return new ChatMessage(role, refusal, OtherPart: null, calls);
         }
 

@@ -58,9 +58,10 @@ internal static class OpenApiDocument
                 operation["requestBody"] = new { required = true, content = Json(new { type = "object" }) };
             if (pattern.IndexOf('{', StringComparison.Ordinal) is > 0 and var start)
             {
+                var name = pattern[(start + 1)..pattern.IndexOf('}', StringComparison.Ordinal)];
                 operation["parameters"] = new[]
                 {
-                    new { name = pattern[(start + 1)..pattern.IndexOf('}', StringComparison.Ordinal)], @in = "path", required = true, schema = new { type = "string" } },
+                    new { name, @in = "path", required = true, schema = new { type = "string" } },
                 };
             }
             return operation;

@@ -88,7 +88,9 @@ internal sealed class RetryAfterEstimator
         _lastGrant = isLast ? null : now;
     }
 
-    /// <summary>Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.</summary>
+    /// <summary>
+    /// Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.
+    /// </summary>
     public int ServedWithin(TimeSpan time) =>
         MeasuredGrantSeconds is not { } each || each * int.MaxValue <= time.TotalSeconds ? int.MaxValue : Math.Max(1, (int)(time.TotalSeconds / each));
 

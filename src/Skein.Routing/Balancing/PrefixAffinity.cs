@@ -7,8 +7,8 @@ namespace Skein.Routing.Balancing;
 /// key or of a prefix, with bounded load (Mirrokni, Thorup, Zadimoghaddam: Consistent Hashing with Bounded Loads, 2018). Gateways pick the same replica
 /// without shared state. The key is the shortest prefix that is not shared by too many requests: a system prompt that all have must not send them all to one
 /// replica. A replica takes no more than its share of the load, and of the requests of the last minute, with a margin; the next one in the key's own order
-/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there. While no replica has
-/// any load, a key stays where it is: a lone session would only leave its cache.
+/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there. While no
+/// replica has any load, a key stays where it is: a lone session would only leave its cache.
 /// </summary>
 internal sealed class PrefixAffinity : IBalancingPolicy
 {

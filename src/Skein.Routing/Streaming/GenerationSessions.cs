@@ -137,13 +137,13 @@ public sealed class GenerationSessions(
         {
             1 => candidates.First(),
             0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", retryAfter: admission.RetryAfter()),
-            _ => throw new FaultException(
-                Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", Named(current).Order(StringComparer.Ordinal).Take(16))}") { Param = "model" },
+            _ => throw new FaultException(Fault.InvalidRequest, $"model is missing; allowed: {Named(current)}") { Param = "model" },
         };
     }
 
-    // Aliases too.
-    private static IReadOnlyCollection<string> Named(FleetSnapshot fleet) => fleet.ServedModels.Count > 0 ? fleet.ServedModels : fleet.KnownModels;
+    // With the aliases.
+    private static string Named(FleetSnapshot fleet) =>
+        string.Join(", ", (fleet.ServedModels.Count > 0 ? fleet.ServedModels : fleet.KnownModels).Order(StringComparer.Ordinal).Take(16));
 
     private void RequireRoom(int sessions)
     {

@@ -253,6 +253,9 @@ public sealed class SessionLifetimeTests
         ambiguous.Model = "";
         var error = Assert.Throws<FaultException>(() => two.Sessions.Start(ambiguous));
         Assert.Equal("model is missing; allowed: x, y", error.Message);
+        two.Source.Set(
+            Replica("a", models: ["big", "x"]) with { OwnNames = new Dictionary<string, string>(StringComparer.Ordinal) { ["big"] = "x" } }, Replica("b", models: ["y"]));
+        Assert.Equal("model is missing; allowed: big, x, y", Assert.Throws<FaultException>(() => two.Sessions.Start(ambiguous)).Message);
 
         // A model that is known but not served now is not considered. Without any replica, the error is that of the fleet and not of the request.
         one.Source.Set([Replica("a")], complete: true, "m", "gone");

@@ -131,8 +131,8 @@ internal static class JsonBody
     {
         if (e.Message.StartsWith(TooDeep, StringComparison.Ordinal))
         {
-            return RequestRefusedException.Json(
-                null, $"the body is nested too deep at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}; allowed: up to {RequestLimits.JsonDepth} levels", e);
+            var at = $"line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}";
+            return RequestRefusedException.Json(null, $"the body is nested too deep at {at}; allowed: up to {RequestLimits.JsonDepth} levels", e);
         }
 
         var position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal); // repeats the position at the end
