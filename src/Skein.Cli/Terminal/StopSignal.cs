@@ -11,6 +11,7 @@ internal sealed class StopSignal : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _atOnce = new();
     private readonly PosixSignalRegistration[] _registrations;
+    private int _isSignalled;
 
     public StopSignal(bool supervised)
     {
@@ -35,7 +36,11 @@ internal sealed class StopSignal : IDisposable
     public CancellationToken AtOnce => _atOnce.Token;
 
     /// <summary>Has the effect of a first signal; repeated calls change nothing.</summary>
-    public void Request() => _stop.Cancel();
+    public void Request()
+    {
+        _isSignalled = 1;
+        _stop.Cancel();
+    }
 
     public async Task WaitAsync() =>
         await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, Stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -51,8 +56,16 @@ internal sealed class StopSignal : IDisposable
     {
         context.Cancel = true;
         if (counts)
-            (_stop.IsCancellationRequested ? _atOnce : _stop).Cancel();
+            Signalled();
     }
+
+    /// <summary>A signal that counts came.</summary>
+    internal void Signalled() => (Interlocked.Exchange(ref _isSignalled, 1) == 0 ? _stop : _atOnce).Cancel();
+
+    /// <summary>
+    /// The supervisor stops its members. That is no signal: a service manager signals all processes at the same time, and the member's own may come later.
+    /// </summary>
+    internal void SupervisorStops() => _stop.Cancel();
 
     private void WaitForEndOfInput()
     {
@@ -62,6 +75,6 @@ internal sealed class StopSignal : IDisposable
         {
             // Input has no meaning; only its end does.
         }
-        _stop.Cancel();
+        SupervisorStops();
     }
 }
