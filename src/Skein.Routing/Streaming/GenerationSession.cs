@@ -200,10 +200,13 @@ internal sealed partial class GenerationSession : IGenerationSession
     // A replica is asked for one prompt and names no other.
     private static FaultException OfPrompt(FaultException error, int index)
     {
-        const string Prompt = "prompt";
-        return error is { Engine: null, Param: { } param } && param.StartsWith(Prompt, StringComparison.Ordinal) && param[Prompt.Length..] is "" or ['[', ..]
-            ? error.ForMember(string.Create(CultureInfo.InvariantCulture, $"{Prompt}[{index}]{error.Param[Prompt.Length..]}"))
-            : error;
+        const string Prompt = "prompt", Ids = ".token_ids";
+        if (error is not { Engine: null, Param: { } param } || !param.StartsWith(Prompt, StringComparison.Ordinal))
+            return error;
+        var place = param[Prompt.Length..];
+        if (place.StartsWith(Ids, StringComparison.Ordinal))
+            place = place[Ids.Length..];
+        return place is "" or ['[', ..] ? error.ForMember(string.Create(CultureInfo.InvariantCulture, $"{Prompt}[{index}]{place}")) : error;
     }
 
     /// <summary>Ends the session with an error, unless it has ended.</summary>

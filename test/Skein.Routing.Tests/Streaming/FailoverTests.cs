@@ -149,6 +149,8 @@ public sealed class FailoverTests
     /// <summary>An engine sees one prompt. The client sent several, and looks for the wrong one.</summary>
     [Theory]
     [InlineData("prompt[3]", "prompt[3] is 99; allowed: 0 to 9", "prompt[1][3]", "prompt[1][3] is 99; allowed: 0 to 9")]
+    [InlineData("prompt.token_ids[3]", "prompt.token_ids[3] is 99; allowed: 0 to 9", "prompt[1][3]", "prompt[1][3] is 99; allowed: 0 to 9")]
+    [InlineData("prompt_embeds", "prompt_embeds is 5; allowed: []", "prompt_embeds", "prompt_embeds is 5; allowed: []")]
     [InlineData("prompt", "the context holds 5 tokens", "prompt[1]", "the context holds 5 tokens")]
     [InlineData("top_p", "top_p is 7; allowed: 0 to 1", "top_p", "top_p is 7; allowed: 0 to 1")]
     [InlineData(null, "no", null, "no")]
