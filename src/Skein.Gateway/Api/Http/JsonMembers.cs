@@ -20,15 +20,6 @@ internal sealed record JsonMember<TRequest>(string Name, JsonMemberReader<TReque
 
     public static JsonMember<TRequest> Whole(string name, NumberRange allowed, Action<TRequest, uint> set) => new(name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, TRequest request) => set(request, JsonField.Whole(ref reader, field, allowed)));
-
-    /// <summary>A value that is kept as it is. Only the type of its first token is checked.</summary>
-    public static JsonMember<TRequest> Verbatim(string name, string allowed, JsonTokenType[] types, Action<TRequest, ByteString> set) => new(name,
-        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, TRequest request) =>
-        {
-            if (!types.Contains(reader.TokenType))
-                throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), allowed, allowed);
-            set(request, JsonField.Verbatim(ref reader, body));
-        });
 }
 
 /// <summary>The members that one endpoint reads. Every other member is kept verbatim for the engine. Null means absent.</summary>

@@ -178,6 +178,19 @@ public sealed class RequestReaderTests
     public void Read_MessageWithNullsAndOtherParts_IsPassedOn(string message) =>
         Assert.Equal($"[{message}]", Chat($$"""{"messages": [{{message}}]}""").Generate.Chat.Messages.ToStringUtf8());
 
+    /// <summary>Null counts as absent, and what is further inside is the engine's to judge.</summary>
+    [Fact]
+    public void Read_ToolsChoicesAndFormats_ArePassedOnAsTheyAre()
+    {
+        const string Tools = """[{"type": null, "function": {"name": null, "description": null, "parameters": {"type": 5, "name": 5}, "strict": 5}}, {"type": "x", "name": 5}]""";
+        const string Choice = """{"type": "allowed", "function": null, "tools": [{"type": 5}]}""";
+        const string Format = """{"type": "json_schema", "json_schema": {"type": 5, "schema": {"type": 5}}}""";
+
+        var chat = Chat($$"""{"messages": [], "tools": {{Tools}}, "tool_choice": {{Choice}}, "response_format": {{Format}} }""").Generate.Chat;
+
+        Assert.Equal((Tools, Choice, Format), (chat.Tools.ToStringUtf8(), chat.ToolChoice.ToStringUtf8(), chat.ResponseFormat.ToStringUtf8()));
+    }
+
     /// <summary>guidellm sends both names of the bound to this endpoint too.</summary>
     [Theory]
     [InlineData(""" "max_completion_tokens": 7 """)]
@@ -253,6 +266,12 @@ public sealed class RequestReaderTests
     [InlineData("""{M, "response_format": {"type": "\udbff\u0061"}}""", "response_format", "response_format: holds half of a surrogate pair; allowed: whole Unicode characters")]
     [InlineData("""{M, "stream_options": {"\uDC00": 1}}""", "stream_options", "stream_options: holds half of a surrogate pair; allowed: whole Unicode characters")]
     [InlineData("""{M, "tools": [{}, 5]}""", "tools[1]", "tools[1]: 5 is not an object; allowed: objects with a type")]
+    [InlineData("""{M, "tools": [{"type": {}}]}""", "tools[0].type", "tools[0].type: an object is not a string; allowed: a string")]
+    [InlineData("""{M, "tools": [{"function": "f"}]}""", "tools[0].function", "tools[0].function: \"f\" is not an object; allowed: an object")]
+    [InlineData("""{M, "tools": [{}, {"function": {"name": 5}}]}""", "tools[1].function.name", "tools[1].function.name: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "tool_choice": {"type": 5}}""", "tool_choice.type", "tool_choice.type: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "tool_choice": {"function": {"name": []}}}""", "tool_choice.function.name", "tool_choice.function.name: an array is not a string; allowed: a string")]
+    [InlineData("""{M, "response_format": {"json_schema": 5}}""", "response_format.json_schema", "response_format.json_schema: 5 is not an object; allowed: an object")]
     [InlineData("""{M, "response_format": {"type": 5}}""", "response_format.type", "response_format.type: 5 is not a string; allowed: a string")]
     [InlineData("""{M, "parallel_tool_calls": "x"}""", "parallel_tool_calls", "parallel_tool_calls: \"x\" is not a boolean; allowed: true or false")]
     [InlineData("""{M, "store": "x"}""", "store", "store: \"x\" is not a boolean; allowed: true or false")]

@@ -37,10 +37,9 @@ internal static class RequestMembers
         .. Shared,
         .. TypedMembers.Chat,
         new(ChatJson.Messages, ReadMessages),
-        new("tools", StructuredMembers.ReadTools),
-        Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
-            (request, value) => request.Chat.ToolChoice = value),
-        new("response_format", StructuredMembers.ReadResponseFormat),
+        new("tools", ToolTypes.ReadTools),
+        new("tool_choice", ToolTypes.ReadChoice),
+        new("response_format", ToolTypes.ReadFormat),
         Member.Flag("logprobs", (request, value) => request.Logprobs = value),
         Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
     ], request => request.Generate.Extra, SettleChat);

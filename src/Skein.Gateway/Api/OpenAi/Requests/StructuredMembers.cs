@@ -43,40 +43,6 @@ internal static class StructuredMembers
         }
     }
 
-    /// <summary>Tools are the engine's to read; each is an object.</summary>
-    public static void ReadTools(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
-    {
-        if (reader.TokenType != JsonTokenType.StartArray)
-            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an array", "an array");
-        var start = reader;
-        for (var index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
-        {
-            if (reader.TokenType != JsonTokenType.StartObject)
-                throw RequestRefusedException.NotA($"{name}[{index}]", JsonExcerpt.Of(ref reader), "an object", "objects with a type");
-            reader.Skip();
-        }
-
-        request.Chat.Tools = JsonField.Verbatim(ref start, body);
-    }
-
-    /// <summary>A format is the engine's to read; its type is a string.</summary>
-    public static void ReadResponseFormat(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
-    {
-        if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an object", "an object");
-        var start = reader;
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
-        {
-            var isType = reader.ValueSpan.SequenceEqual("type"u8);
-            reader.Read();
-            if (isType && reader.TokenType is not (JsonTokenType.String or JsonTokenType.Null))
-                throw RequestRefusedException.NotA($"{name}.type", JsonExcerpt.Of(ref reader), "a string", "a string");
-            reader.Skip();
-        }
-
-        request.Chat.ResponseFormat = JsonField.Verbatim(ref start, body);
-    }
-
     public static void ReadLogitBias(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         var start = reader;
