@@ -21,6 +21,9 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
         _charge = new KeyCharge(meter);
     }
 
+    /// <summary>Whether the key allows the model.</summary>
+    public bool Allows(string model) => Key.Models.Count == 0 || Key.Models.Contains(model);
+
     /// <summary>Whether the request would be refused because of others of its key that run. A place of another gateway helps.</summary>
     public bool NeedsPlace => meter.NeedsPlace;
 
