@@ -46,6 +46,24 @@ public class CommandLineTests
         }
     }
 
+    /// <summary>A choice between two words whose values are true and false was taken for a switch, and its words for arguments.</summary>
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public void Flag_WithAWordThatTheHelpLists_IsRead(string verb)
+    {
+        var root = SkeinCommand.Create();
+        var command = verb.Split(' ').Aggregate((Command)root, (parent, name) => parent.Subcommands.Single(sub => sub.Name == name));
+        foreach (var option in command.Options.Where(option => option.HelpName?.Contains('|', StringComparison.Ordinal) == true))
+        {
+            foreach (var word in option.HelpName!.Split('|'))
+            {
+                var parsed = root.Parse([.. verb.Split(' '), option.Name, word]);
+                Assert.Empty(parsed.UnmatchedTokens);
+                Assert.DoesNotContain(parsed.Errors, error => error.Message.Contains(word, StringComparison.Ordinal));
+            }
+        }
+    }
+
     [Fact]
     public async Task Help_NamesEveryVerbAndWhereToBegin()
     {

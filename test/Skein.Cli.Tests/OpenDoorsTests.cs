@@ -16,6 +16,7 @@ public sealed class OpenDoorsTests
         [
             .. OpenDoors.OfGateway(bind, new OpenKeys(isClosed, isClosed), isClosed, isClosed ? "/trial.crt" : null, isClosed),
             .. OpenDoors.OfGateway(bind, new OpenKeys(ForClients: false, ForAdmins: true), isClosed, null, isClosed),
+            .. OpenDoors.OfGateway(bind, default, isClosed, null, isClosed, hasClientAuthority: true),
             .. OpenDoors.OfReplica(bind, isClosed, isClosed, isClosed ? "/trial.crt" : null, isClosed),
             .. OpenDoors.OfCluster(bind, new OpenKeys(isClosed, isClosed), isClosed, isClosed, isClosed),
         ];
@@ -29,9 +30,20 @@ public sealed class OpenDoorsTests
     {
         var lines = OpenDoors.OfGateway(IPAddress.Loopback, new OpenKeys(ForClients: true, ForAdmins: true), hasTls: true, trial: null, hasGossipKeys: true).ToList();
 
-        Assert.Equal("open without a key: / /dashboard /livez /readyz /health /ping", lines[0]);
+        Assert.Equal("open without a key: / /dashboard/* /livez /readyz /health /ping", lines[0]);
         Assert.Equal("open with any key: HTTP and gRPC, /version and /openapi.json too", lines[1]);
         Assert.Equal(3, lines.Count);
+    }
+
+    /// <summary>A gateway that refuses clients without a certificate was said to be open to everybody.</summary>
+    [Fact]
+    public void OfGateway_WithClientAuthority_IsNotOpenToEverybody()
+    {
+        var block = string.Join('\n', OpenDoors.OfGateway(IPAddress.Loopback, default, hasTls: true, trial: null, hasGossipKeys: true, hasClientAuthority: true));
+
+        Assert.StartsWith("closed to clients without a certificate (--tls-client-ca)", block, StringComparison.Ordinal);
+        Assert.DoesNotContain("everybody", block, StringComparison.Ordinal);
+        Assert.Contains("open to all of them (close: --api-key-file)", block, StringComparison.Ordinal);
     }
 
     [Fact]

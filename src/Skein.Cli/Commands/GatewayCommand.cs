@@ -175,7 +175,7 @@ internal static class GatewayCommand
             certificates is not null,
             OpenDoors.OfGateway(
                 settings.BindAddress, new OpenKeys(configuration.Keys?.AreForClients == true, configuration.Keys is not null), certificates is not null,
-                certificates?.TrialPath, settings.Keys is not null));
+                certificates?.TrialPath, settings.Keys is not null, certificates?.Current.ClientAuthorities is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // Who presses Ctrl-C waits in front of the terminal, and has no load balancer.
         if (!signal.IsInterrupted)

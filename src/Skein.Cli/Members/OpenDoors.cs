@@ -7,10 +7,13 @@ internal static class OpenDoors
 {
     private const string Encrypt = "(close: --tls-cert and --tls-key; for a trial --tls-dev)";
 
+    /// <param name="hasClientAuthority">Whether only clients with a certificate are served (mTLS).</param>
     /// <param name="trial">Path of a certificate that was made for a trial; null: none.</param>
-    public static IEnumerable<string> OfGateway(IPAddress bind, OpenKeys keys, bool hasTls, string? trial, bool hasGossipKeys) =>
+    public static IEnumerable<string> OfGateway(
+        IPAddress bind, OpenKeys keys, bool hasTls, string? trial, bool hasGossipKeys, bool hasClientAuthority = false) =>
     [
-        .. OfApi(WhoReaches(bind), keys),
+        .. hasClientAuthority ? ["closed to clients without a certificate (--tls-client-ca); of those with one:"] : Array.Empty<string>(),
+        .. OfApi(hasClientAuthority ? "all of them" : WhoReaches(bind), keys),
         .. hasTls ? Array.Empty<string>() : ["not encrypted: HTTP and gRPC", $"  {Encrypt}"],
         .. trial is null ? Array.Empty<string>() : ["encrypted for a trial; clients trust it with (curl: --cacert)", $"  --ca {trial}"],
         .. OfGossip(WhoReaches(bind), hasGossipKeys, "--gossip-key-file"),
@@ -41,7 +44,7 @@ internal static class OpenDoors
     {
         const string Admin = "open with an admin key: /admin and /metrics; with a metrics key: /metrics";
         return keys.ForClients
-            ? ["open without a key: / /dashboard /livez /readyz /health /ping", "open with any key: HTTP and gRPC, /version and /openapi.json too", Admin]
+            ? ["open without a key: / /dashboard/* /livez /readyz /health /ping", "open with any key: HTTP and gRPC, /version and /openapi.json too", Admin]
             : keys.ForAdmins
             ? [$"open to {who} (close: --api-key-file):", "  HTTP and gRPC, / /version /openapi.json too", Admin]
             :

@@ -49,9 +49,9 @@ internal sealed class Setting<T>(
     private (string EnvironmentVariable, string Key) _names = NamesOf(name);
     private Func<T, string?> _write = static value => SettingText.Of(value);
 
-    // Options hold text, so that all sources share one reader. A switch is a bool for the help only, which then shows no placeholder.
+    // Options hold text, so that all sources share one reader. A switch, which takes no value, is a bool for the help only, which then shows no placeholder.
     public Option Option { get; } =
-        typeof(T) == typeof(bool) ? new Option<bool>("--" + name) { Description = description, HelpName = placeholder, CustomParser = _ => true }
+        placeholder.Length == 0 ? new Option<bool>("--" + name) { Description = description, HelpName = placeholder, CustomParser = _ => true }
         : repeatable ? new Option<string[]>("--" + name) { Description = description, HelpName = placeholder }
         : new Option<string?>("--" + name) { Description = description, HelpName = placeholder };
 

@@ -25,7 +25,7 @@ internal static class Dialects
         services.AddSingleton<ApiPaths>();
         services.AddApiCors(options, All.Select(dialect => dialect.RequestIdHeader).OfType<string>());
         services.AddSingleton<ApiKeyStore>();
-        services.AddBrokenStreamLogging();
+        services.AddServerLogging();
     }
 
     /// <summary>Adds what runs before the endpoints of the HTTP port, routing included.</summary>

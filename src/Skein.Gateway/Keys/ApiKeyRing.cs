@@ -1,11 +1,12 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 
 namespace Skein.Gateway.Keys;
 
 /// <summary>The keys that a gateway accepts. Immutable.</summary>
-public sealed class ApiKeyRing
+public sealed partial class ApiKeyRing
 {
     /// <summary>Most keys in one ring.</summary>
     public const int MaxKeys = 10_000;
@@ -60,9 +61,17 @@ public sealed class ApiKeyRing
         }
         catch (JsonException error)
         {
-            throw new ArgumentException($"{error.Path ?? "$"} is not allowed: {error.Message}", error);
+            throw new ArgumentException($"{error.Path ?? "$"} is not allowed: {ProblemOf(error)}", error);
         }
     }
+
+    // The library's own words, without the names of this program's types.
+    private static string ProblemOf(JsonException error) =>
+        error.Message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal) ? "its value has another type"
+        : TypeName().Replace(error.Message, "");
+
+    [GeneratedRegex("( for| contained in) type '[^']*'", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1_000)]
+    private static partial Regex TypeName();
 
     private static void RequireJson(string text)
     {

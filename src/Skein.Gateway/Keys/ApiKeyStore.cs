@@ -16,6 +16,9 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
     /// <summary>True: the APIs need no key, whatever administration needs.</summary>
     public bool IsOpenToClients => _ring?.IsOpenToClients ?? true;
 
+    /// <summary>Finds places of keys at other gateways. Default (null): this gateway is alone.</summary>
+    public IKeyPlaces? Places { get; set; }
+
     public void Use(ApiKeyRing ring)
     {
         lock (_gate)
@@ -36,6 +39,10 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
     public KeyMeter MeterOf(ApiKey key) => _meters.GetOrAdd(
         key.Name, static (_, made) => new KeyMeter(made.key, made.time, made.Gateways), (key, time, Gateways: _gateways));
 
+    /// <summary>Gives one place of a key to another gateway.</summary>
+    /// <returns>False: all are used, or the key is not known or not limited.</returns>
+    public bool GivePlace(string name) => _ring?.Keys.FirstOrDefault(key => key.Name == name) is { } key && MeterOf(key).GivePlace();
+
     /// <summary>What the keys with limits have used here, for other gateways.</summary>
     public IEnumerable<KeyUseRow> Report() => _meters.Values.Select(meter => meter.Report()).OfType<KeyUseRow>();
 
@@ -55,6 +62,13 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
 
     /// <summary>Use of each key that was used since it was added, by name.</summary>
     public IReadOnlyList<KeyUse> Uses => [.. _meters.Values.Select(meter => meter.Read()).OrderBy(use => use.Name, StringComparer.Ordinal)];
+}
+
+/// <summary>Moves places of keys, which limit the requests that run at the same time, between gateways. Thread-safe.</summary>
+internal interface IKeyPlaces
+{
+    /// <summary>Takes a place of another gateway if the request needs one and another gateway does not use all of its own.</summary>
+    Task FindAsync(KeyGrant grant, CancellationToken cancellationToken);
 }
 
 /// <summary>The API keys of a gateway, for whoever reads them from a file. Thread-safe.</summary>

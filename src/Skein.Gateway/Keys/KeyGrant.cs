@@ -21,6 +21,15 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
         _charge = new KeyCharge(meter);
     }
 
+    /// <summary>Whether the key allows the model.</summary>
+    public bool Allows(string model) => Key.Models.Count == 0 || Key.Models.Contains(model);
+
+    /// <summary>Whether the request would be refused because of others of its key that run. A place of another gateway helps.</summary>
+    public bool NeedsPlace => meter.NeedsPlace;
+
+    /// <summary>See <see cref="KeyMeter.TakePlace"/>.</summary>
+    public void TakePlace() => meter.TakePlace();
+
     /// <summary>The request joins an answer that is paid for: it only counts as a request.</summary>
     /// <exception cref="FaultException">The key does not allow the model, or has reached its requests per minute.</exception>
     public void Join(string model) => Check(meter.Join(model));

@@ -9,6 +9,14 @@ internal sealed class KeyMeter
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
+    /// <summary>
+    /// How long a place that was taken counts: until all gateways have reported, and the first one has divided what they hold. The one that gave it waits
+    /// longer, so that the place is never used twice.
+    /// </summary>
+    private static readonly TimeSpan TakenFor = TokenBucket.ExchangePeriod * 5;
+
+    private static readonly TimeSpan GivenFor = TokenBucket.ExchangePeriod * 6;
+
     private static readonly Dictionary<string, KeyUseRow> NoRows = [];
 
     private readonly Lock _gate = new();
@@ -30,6 +38,10 @@ internal sealed class KeyMeter
     /// <summary>Requests on other gateways, and how many may run on this one.</summary>
     private long _runningElsewhere;
     private int _mostRunning = int.MaxValue;
+
+    /// <summary>After places were moved between two gateways: how many requests may run here at least, and at most, for some seconds.</summary>
+    private (int Most, TimeSpan Until) _taken;
+    private (int Most, TimeSpan Until) _given;
 
     /// <summary>What this gateway grants to others, and how; null: it is not the first by name.</summary>
     private StreamGrants? _grants;
@@ -68,10 +80,10 @@ internal sealed class KeyMeter
                 return forbidden;
             var now = Now;
             _asked++;
-            if (_key.Streams is { } most && (_running >= _mostRunning || _running + _runningElsewhere >= most))
+            if (_key.Streams is { } most && IsFull(most, now))
             {
                 var running = _running + _runningElsewhere;
-                var here = running < most ? $", of which {_mostRunning} on this gateway now" : null;
+                var here = running < most ? $", of which {MostRunning(now)} on this gateway now" : null;
                 return new KeyRefusal($"this API key has {running} requests running; allowed at the same time: {most}{here}", TimeSpan.FromSeconds(1));
             }
             // The longest wait: a caller that obeys a shorter one would be refused again.
@@ -102,6 +114,42 @@ internal sealed class KeyMeter
             _requests?.Charge(1, now);
             _allRequests++;
             return null;
+        }
+    }
+
+    /// <summary>Whether a request would be refused because of those that run, so that a place of another gateway would help.</summary>
+    public bool NeedsPlace
+    {
+        get
+        {
+            lock (_gate)
+                return _gateways.Count > 1 && _key.Streams is { } most && IsFull(most, Now);
+        }
+    }
+
+    /// <summary>Another gateway has given one of its places to this one.</summary>
+    public void TakePlace()
+    {
+        lock (_gate)
+        {
+            var now = Now;
+            _taken = (MostRunning(now) + 1, now + TakenFor);
+            _given.Most = Math.Max(_given.Most, _taken.Most);
+        }
+    }
+
+    /// <summary>Gives one place to another gateway.</summary>
+    /// <returns>False: all are used.</returns>
+    public bool GivePlace()
+    {
+        lock (_gate)
+        {
+            var now = Now;
+            if (_key.Streams is null || _running >= MostRunning(now))
+                return false;
+            _given = (MostRunning(now) - 1, now + GivenFor);
+            _taken.Most = Math.Min(_taken.Most, _given.Most);
+            return true;
         }
     }
 
@@ -185,7 +233,16 @@ internal sealed class KeyMeter
     }
 
     /// <summary>Requests that this gateway may have running until the next exchange.</summary>
-    private int Held => Math.Max(_running, _mostRunning);
+    private int Held => Math.Max(_running, MostRunning(Now));
+
+    private int MostRunning(TimeSpan now)
+    {
+        var most = now < _given.Until ? Math.Min(_mostRunning, _given.Most) : _mostRunning;
+        return now < _taken.Until ? Math.Max(most, _taken.Most) : most;
+    }
+
+    // What others reported may be old: a place that one of them gave is free whatever it was.
+    private bool IsFull(int most, TimeSpan now) => _running >= MostRunning(now) || (now >= _taken.Until && _running + _runningElsewhere >= most);
 
     private void HoldPart()
     {

@@ -6,9 +6,12 @@ using Skein.Gateway.Links;
 
 namespace Skein.Gateway.Peers;
 
-/// <summary>Asks the other gateways of the group once a second what API keys have used there.</summary>
+/// <summary>
+/// Asks the other gateways of the group once a second what API keys have used there, and for places of a key whose own are used up. Thread-safe, but for
+/// the rounds, of which one runs at a time.
+/// </summary>
 internal sealed partial class KeyUseLoop(
-    KeyUseExchange exchange, ApiKeyStore keys, LinkOptions link, BackgroundTasks tasks, TimeProvider time, ILogger<KeyUseLoop> logger)
+    KeyUseExchange exchange, ApiKeyStore keys, LinkOptions link, BackgroundTasks tasks, TimeProvider time, ILogger<KeyUseLoop> logger) : IKeyPlaces
 {
     /// <summary>Most gateways that are asked, the first ones by name. Each asks each.</summary>
     public const int MostPeers = 64;
@@ -20,8 +23,11 @@ internal sealed partial class KeyUseLoop(
     /// <summary>Longest wait for an answer: the next round must not wait for it.</summary>
     private static readonly TimeSpan Timeout = Period * 0.8;
 
-    /// <summary>Connections to gateways, by name and address. Used by one round at a time.</summary>
-    private readonly Dictionary<(string Name, string Address), GrpcChannel> _channels = [];
+    /// <summary>Longest wait for a place: a request waits for it.</summary>
+    private static readonly TimeSpan PlaceTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>Connections to gateways, by name and address. One round at a time changes them.</summary>
+    private readonly ConcurrentDictionary<(string Name, string Address), GrpcChannel> _channels = [];
 
     /// <summary>Failures in a row, of gateways that fail.</summary>
     private readonly ConcurrentDictionary<string, int> _failures = new(StringComparer.Ordinal);
@@ -29,6 +35,29 @@ internal sealed partial class KeyUseLoop(
 
     /// <summary>Follows until the gateway stops. Called once.</summary>
     public void Follow(IMembership membership) => tasks.Observe(RunAsync(membership, tasks.Stopping));
+
+    public async Task FindAsync(KeyGrant grant, CancellationToken cancellationToken)
+    {
+        var options = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + PlaceTimeout, cancellationToken: cancellationToken);
+        var request = new TakeStreamRequest { KeyName = grant.Name };
+        foreach (var channel in _channels.Values)
+        {
+            try
+            {
+                var response = await new GatewayPeer.GatewayPeerClient(MemberChannel.Invoker(channel, link)).TakeStreamAsync(request, options);
+                if (response.IsGiven)
+                {
+                    grant.TakePlace();
+                    return;
+                }
+            }
+            catch (Exception failure) when (failure is RpcException or ObjectDisposedException)
+            {
+                // A gateway that is gone, or of an older release, has none to give. The rounds say whom they do not reach.
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+    }
 
     /// <summary>One round.</summary>
     internal async Task AskAsync(MembershipSnapshot group, CancellationToken cancellationToken)
@@ -53,6 +82,7 @@ internal sealed partial class KeyUseLoop(
 
     private async Task RunAsync(IMembership membership, CancellationToken stopping)
     {
+        keys.Places = this;
         try
         {
             // Without keys there is nothing to share.
@@ -93,7 +123,7 @@ internal sealed partial class KeyUseLoop(
     {
         foreach (var gone in _channels.Keys.Except(peers).ToList())
         {
-            _channels.Remove(gone, out var channel);
+            _channels.TryRemove(gone, out var channel);
             channel?.Dispose();
             _failures.TryRemove(gone.Name, out _);
         }

@@ -47,7 +47,7 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
         }
         return keys.Find(SecretOf(http.Request.Headers)) is not { } key ? UnauthorizedAsync(http)
             : !Opens(key, area) ? ForbiddenAsync(http, key, area)
-            : ServeAsync(http, new KeyGrant(key, keys.MeterOf(key)), next);
+            : ServeAsync(http, new KeyGrant(key, keys.MeterOf(key)), area == Area.Apis ? keys.Places : null, next);
     }
 
     private static bool Opens(ApiKey key, Area area) => area switch
@@ -61,7 +61,7 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
     private static bool IsPreflight(HttpRequest request) =>
         HttpMethods.IsOptions(request.Method) && request.Headers.Origin.Count > 0 && request.Headers.AccessControlRequestMethod.Count > 0;
 
-    private static async Task ServeAsync(HttpContext http, KeyGrant grant, RequestDelegate next)
+    private static async Task ServeAsync(HttpContext http, KeyGrant grant, IKeyPlaces? places, RequestDelegate next)
     {
         using (grant)
         {
@@ -74,6 +74,9 @@ internal sealed class KeyMiddleware(ApiKeyStore keys, GatewayMetrics? metrics = 
                     return Task.CompletedTask;
                 },
                 (http.Response.Headers, grant));
+            // Only these start an answer. Before the body is read: its memory is not held meanwhile.
+            if (places is not null && HttpMethods.IsPost(http.Request.Method) && grant.NeedsPlace)
+                await places.FindAsync(grant, http.RequestAborted);
             await next(http);
         }
     }

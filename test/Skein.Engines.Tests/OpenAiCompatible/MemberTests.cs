@@ -182,6 +182,28 @@ public class MemberTests
         Assert.Equal(0, Assert.Single(counts));
     }
 
+    /// <summary>Behind a stop text the last event is not awaited.</summary>
+    [Fact]
+    public async Task GenerateAsync_LlamaCppWithStop_UsageTellsWhatWasCached()
+    {
+        using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", body =>
+            Enumerable.Repeat("""{"content":"a","tokens":[1],"tokens_predicted":COUNT,"stop":falseMORE}""", 3).Select((step, i) => step
+                .Replace("COUNT", $"{i + 1}", StringComparison.Ordinal)
+                .Replace("MORE", body.Member("timings_per_token") is null ? "" : ",\"timings\":{\"cache_n\":1}", StringComparison.Ordinal)));
+        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
+        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
+
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in generation.RunAsync(
+            new GenerateRequest { Text = "x", Stop = { "aa" } }, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
+        {
+            frames.Add(frame);
+        }
+
+        Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2, CachedPromptTokens = 1 }, frames[^1].Finish.Usage);
+        Assert.Empty(frames[^1].RawChunk);
+    }
+
     [Fact]
     public async Task DescribeAsync_Model_HasWhatTheServerSaysOfIt()
     {

@@ -37,7 +37,8 @@ public sealed class ApiKeyRingTests
     [InlineData("""{"keys":[{"name":"a","hash":"HASH"},{"name":"b","hash":"HASH"}]}""", "the keys 'a' and 'b' have the same secret")]
     [InlineData("""{"keys":[{"name":"a","hash":"HASH","limit":3}]}""", "is not allowed: The JSON property 'limit'")]
     [InlineData("""{"keys":[{"name":"a"}]}""", "missing required properties including: 'hash'")]
-    [InlineData("""[]""", "$ is not allowed")]
+    [InlineData("""[]""", "$ is not allowed: its value has another type")]
+    [InlineData("""{"keys":[{"name":5,"hash":"HASH"}]}""", "$.keys[0].name is not allowed: its value has another type")]
     public void Parse_WrongFile_NamesTheFault(string json, string expected) =>
         Assert.Contains(expected, Assert.Throws<ArgumentException>(() => ApiKeyRing.Parse(json.Replace("HASH", Hash, StringComparison.Ordinal))).Message, StringComparison.Ordinal);
 

@@ -156,6 +156,68 @@ public sealed class KeyUseExchangeTests
         }
     }
 
+    /// <summary>A load balancer in front: two in three of the requests of a key with one stream were refused, while nothing ran.</summary>
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(2, 3)]
+    [InlineData(3, 3)]
+    [InlineData(1, 5)]
+    public void Begin_OneRequestAtATimeAtGatewaysInTurn_IsNeverRefused(int limit, int gateways)
+    {
+        Start(gateways, key => key with { Streams = limit });
+
+        var asked = 0;
+        var begun = Run(TimeSpan.FromSeconds(60), step =>
+        {
+            EndAll();
+            asked++;
+            return AskWithPlaces(step % gateways);
+        });
+
+        Assert.Equal(asked, begun);
+    }
+
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(2, 3)]
+    [InlineData(4, 3)]
+    [InlineData(5, 4)]
+    [InlineData(10, 2)]
+    public void Begin_PlacesMoveAllTheTime_NeverMoreThanTheLimitRun(int limit, int gateways)
+    {
+        for (var seed = 1; seed <= 5; seed++)
+        {
+            _gateways.Clear();
+            Start(gateways, key => key with { Streams = limit });
+            var random = new Random(seed);
+            var busiest = 0;
+
+            Run(TimeSpan.FromSeconds(120), _ =>
+            {
+                // Phases in which few or many end.
+                var ends = random.Next(40) == 0 ? 1.0 : 0.05;
+                foreach (var gateway in _gateways.Where(gateway => gateway.Meter.Read().Running > 0 && random.NextDouble() < ends))
+                    gateway.Meter.End();
+                AskWithPlaces(random.Next(gateways));
+                Assert.InRange(Running, 0, limit);
+                busiest = Math.Max(busiest, Running);
+                return 0;
+            });
+
+            Assert.Equal(limit, busiest);
+        }
+    }
+
+    [Fact]
+    public void GivePlace_KeyThatIsUnknownOrNotLimited_GivesNone()
+    {
+        Start(2, key => key);
+
+        Assert.False(_gateways[0].Keys.GivePlace("k"));
+        Assert.False(_gateways[0].Keys.GivePlace("stranger"));
+        Assert.False(_gateways[0].Meter.NeedsPlace);
+    }
+
     [Fact]
     public void Use_GatewayThatDies_GivesItsShareToTheOthers()
     {
@@ -236,6 +298,14 @@ public sealed class KeyUseExchangeTests
             while (gateway.Meter.Read().Running > 0)
                 gateway.Meter.End();
         }
+    }
+
+    /// <summary>Asks, and takes a place of another gateway before if it helps.</summary>
+    private int AskWithPlaces(int gateway)
+    {
+        if (_gateways[gateway].Meter.NeedsPlace && _gateways.Where(other => other != _gateways[gateway]).Any(other => other.Keys.GivePlace("k")))
+            _gateways[gateway].Meter.TakePlace();
+        return Ask(gateway);
     }
 
     private int Ask(int gateway) => _gateways[gateway].Meter.Begin("m") is null ? 1 : 0;

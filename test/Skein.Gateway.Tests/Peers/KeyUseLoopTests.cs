@@ -54,6 +54,31 @@ public sealed class KeyUseLoopTests : IAsyncLifetime
         Assert.InRange(MeterOf(2).Report()!.RequestsLeft, 29, 30);
     }
 
+    [Fact]
+    public async Task Find_PlaceOfAnotherGateway_MovesHere()
+    {
+        var key = Key with { Streams = 1 };
+        foreach (var gateway in _gateways)
+        {
+            gateway.Keys.Use(new ApiKeyRing([key]));
+            gateway.Services.GetRequiredService<ApiKeyStore>().MeterOf(key);
+        }
+
+        await AskAsync(0);
+        await AskAsync(1);
+        var (from, to) = MeterOf(0).NeedsPlace ? (1, 0) : (0, 1);
+        Assert.Equal((false, true), (MeterOf(from).NeedsPlace, MeterOf(to).NeedsPlace));
+
+        using var grant = new KeyGrant(key, MeterOf(to));
+        await _gateways[to].Services.GetRequiredService<KeyUseLoop>().FindAsync(grant, TestContext.Current.CancellationToken);
+
+        grant.Begin("m");
+        Assert.NotNull(MeterOf(from).Begin("m"));
+        using var another = new KeyGrant(key, MeterOf(from));
+        await _gateways[from].Services.GetRequiredService<KeyUseLoop>().FindAsync(another, TestContext.Current.CancellationToken);
+        Assert.Throws<FaultException>(() => another.Begin("m"));
+    }
+
     private KeyMeter MeterOf(int gateway) => _gateways[gateway].Services.GetRequiredService<ApiKeyStore>().MeterOf(Key);
 
     private Task AskAsync(int gateway) =>

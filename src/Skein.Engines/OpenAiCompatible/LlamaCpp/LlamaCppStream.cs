@@ -60,7 +60,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
 
             for (var i = 0; i < ids.Length; i++)
             {
-                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : []);
+                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : []) { CachedTokens = CachedTokensIn(data) };
                 // A token without text may be the one that ends the answer. The next event shows whether it is.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {
@@ -84,6 +84,9 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             .Ids("prompt", prompt).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
             .LlamaCppSampling(request.Sampling);
         body.Whole(LlamaCppProbabilities.Member, LlamaCppProbabilities.CountOf(request));
+        // The last event, which tells what was cached, is not awaited behind a stop text.
+        if (isStream && request.Stop.Count > 0)
+            body.Flag("timings_per_token", true);
 
         // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
         return body.Extra(request.Extra.Where(member => member.Name is not ("stop" or "logprobs" or "top_logprobs"))).ToBytes();

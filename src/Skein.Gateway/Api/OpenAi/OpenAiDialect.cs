@@ -2,6 +2,7 @@ using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Gateway.Api.OpenAi.Responses;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Api.OpenAi;
 
@@ -15,17 +16,24 @@ internal sealed class OpenAiDialect : IApiDialect
         routes.MapGeneration("/v1/chat/completions", new OpenAiGeneration(RequestMembers.Chat, AnswerFormat.Chat));
         routes.MapGeneration("/v1/completions", new OpenAiGeneration(RequestMembers.Completion, AnswerFormat.Completion));
         routes.MapGeneration("/v1/responses", new ResponsesApi(routes.Services.GetRequiredService<ApiOptions>()));
-        routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList(http.RequestServices.GetRequiredService<IModelCatalog>().List())));
+        routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList(ModelsFor(http))));
         // Names of models may contain slashes, which clients escape or not.
         routes.MapGet("/v1/models/{**model}", SendModelAsync);
     }
 
     public void WriteError(ApiError error, IBufferWriter<byte> output) => error.WriteBody(output);
 
+    /// <summary>The models that the client's key allows.</summary>
+    private static List<ServedModel> ModelsFor(HttpContext http)
+    {
+        var grant = http.Features.Get<KeyGrant>();
+        return [.. http.RequestServices.GetRequiredService<IModelCatalog>().List().Where(model => grant?.Allows(model.Description.Name) != false)];
+    }
+
     private Task SendModelAsync(HttpContext http)
     {
         var name = ((string?)http.Request.RouteValues["model"] ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
-        var model = http.RequestServices.GetRequiredService<IModelCatalog>().List().FirstOrDefault(served => served.Description.Name == name);
+        var model = ModelsFor(http).FirstOrDefault(served => served.Description.Name == name);
         if (model is null)
             return ApiError.From(new FaultException(Fault.ModelNotFound, $"model '{name}' is not served now"), http.TraceIdentifier).SendAsync(http, this);
         var body = new ArrayBufferWriter<byte>(512);
@@ -35,7 +43,7 @@ internal sealed class OpenAiDialect : IApiDialect
         return ApiError.SendJsonAsync(http, body.WrittenMemory);
     }
 
-    private static ReadOnlyMemory<byte> ModelList(IReadOnlyList<ServedModel> models)
+    private static ReadOnlyMemory<byte> ModelList(List<ServedModel> models)
     {
         var body = new ArrayBufferWriter<byte>(1024);
         var json = new JsonSink(body);
