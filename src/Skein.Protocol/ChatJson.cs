@@ -32,8 +32,8 @@ public static class ChatJson
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
 
     /// <summary>
-    /// Reads the array that the reader is at, to its end. Checks what every chat template relies on; texts and unknown members are not checked. Whether an
-    /// empty array has an answer is the engine's to say.
+    /// Reads the array that the reader is at, to its end. Checks what every chat template relies on, and the types of documented members; texts and unknown
+    /// members are not checked. Whether an empty array has an answer is the engine's to say.
     /// </summary>
     /// <exception cref="ChatJsonException">Names the message and the member.</exception>
     /// <exception cref="JsonException">The JSON is broken.</exception>
@@ -51,7 +51,14 @@ public static class ChatJson
     public static IReadOnlyList<ChatMessage> Read(ByteString messages)
     {
         using var document = ParseMessages(messages);
-        return [.. document.RootElement.EnumerateArray().Select((message, index) => ReadMessage(message, index, copiesText: true))];
+        try
+        {
+            return [.. document.RootElement.EnumerateArray().Select((message, index) => ReadMessage(message, index, copiesText: true))];
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw HalfSurrogate(Messages, exception);
+        }
     }
 
     /// <summary>The outline of a chat. The checks are those of <see cref="Read"/>; the texts are not copied.</summary>
@@ -59,10 +66,22 @@ public static class ChatJson
     public static ChatOutline Outline(ByteString messages)
     {
         using var document = ParseMessages(messages);
+        try
+        {
+            return OutlineOf(document.RootElement);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw HalfSurrogate(Messages, exception);
+        }
+    }
+
+    private static ChatOutline OutlineOf(JsonElement messages)
+    {
         var hasOtherParts = false;
         ChatMessage? last = null;
-        var left = document.RootElement.GetArrayLength();
-        foreach (var (index, message) in document.RootElement.EnumerateArray().Index())
+        var left = messages.GetArrayLength();
+        foreach (var (index, message) in messages.EnumerateArray().Index())
         {
             last = ReadMessage(message, index, copiesText: --left == 0);
             hasOtherParts |= last.OtherPart is not null;
@@ -119,7 +138,15 @@ public static class ChatJson
         if (json.IsEmpty)
             return predicate(Null);
         using var document = Parse(json, field);
-        return predicate(document.RootElement);
+        try
+        {
+            return predicate(document.RootElement);
+        }
+        catch (InvalidOperationException exception)
+        {
+            // Half of a pair is found when it is compared.
+            throw HalfSurrogate(field, exception);
+        }
     }
 
     private static void CheckMessage(ref Utf8JsonReader reader, int index)
@@ -142,15 +169,48 @@ public static class ChatJson
                 reader.Read();
                 CheckContent(ref reader, index);
             }
-            else
+            else if (IsPlain(ref reader, "tool_calls"u8))
             {
                 reader.Read();
-                reader.Skip();
+                CheckCalls(ref reader, index);
+            }
+            else
+            {
+                CheckOther(ref reader, index);
             }
         }
 
         if (!hasRole)
             throw Missing(PathOf(index, "role"), Roles);
+    }
+
+    private static void CheckCalls(ref Utf8JsonReader reader, int index)
+    {
+        if (reader.TokenType is JsonTokenType.Null)
+            return;
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw NotA(ref reader, PathOf(index, "tool_calls"), "an array", "an array of calls, or null");
+        for (var call = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; call++)
+        {
+            if (reader.TokenType != JsonTokenType.StartObject)
+                throw NotA(ref reader, $"{PathOf(index, "tool_calls")}[{call}]", "an object", "calls with a function");
+            reader.Skip();
+        }
+    }
+
+    /// <summary>Checks the type of a documented member; unknown ones are the engine's to judge.</summary>
+    private static void CheckOther(ref Utf8JsonReader reader, int index)
+    {
+        var isObject = IsPlain(ref reader, "function_call"u8);
+        var name = isObject ? "function_call"
+            : IsPlain(ref reader, "name"u8) ? "name"
+            : IsPlain(ref reader, "tool_call_id"u8) ? "tool_call_id"
+            : IsPlain(ref reader, "refusal"u8) ? "refusal"
+            : null;
+        reader.Read();
+        if (name is not null && reader.TokenType is not JsonTokenType.Null && reader.TokenType != (isObject ? JsonTokenType.StartObject : JsonTokenType.String))
+            throw NotA(ref reader, PathOf(index, name), isObject ? "an object" : "a string", isObject ? "an object, or null" : "a string, or null");
+        reader.Skip();
     }
 
     private static void CheckContent(ref Utf8JsonReader reader, int index)
@@ -163,8 +223,59 @@ public static class ChatJson
         {
             if (reader.TokenType != JsonTokenType.StartObject)
                 throw NotA(ref reader, $"{PathOf(index, "content")}[{part}]", "an object", "objects with a type");
-            reader.Skip();
+            CheckPart(ref reader, index, part);
         }
+    }
+
+    /// <summary>Checks a content part. Members come in any order: which of them matters is known at the end. What is not text is the engine's to judge.</summary>
+    private static void CheckPart(ref Utf8JsonReader reader, int index, int part)
+    {
+        // Null: no type.
+        string? type = null;
+        (bool IsThere, string? Wrong) text = default, refusal = default;
+        var isEmpty = true;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (IsPlain(ref reader, "type"u8))
+            {
+                reader.Read();
+                type = reader.TokenType switch
+                {
+                    JsonTokenType.Null => null,
+                    JsonTokenType.String => IsPlain(ref reader, "text"u8) ? "text" : IsPlain(ref reader, "refusal"u8) ? "refusal" : "",
+                    _ => throw NotA(ref reader, new MemberPath(index, "content", part, "type").ToString(), "a string", "a string"),
+                };
+                continue;
+            }
+
+            isEmpty = false;
+            if (IsPlain(ref reader, "text"u8))
+                text = PieceAt(ref reader);
+            else if (IsPlain(ref reader, "refusal"u8))
+                refusal = PieceAt(ref reader);
+            else
+                reader.Skip();
+        }
+
+        if (type is "" || (type is null && !text.IsThere && !isEmpty))
+            return;
+        type ??= "text";
+        var (isThere, wrong) = type is "text" ? text : refusal;
+        var path = new MemberPath(index, "content", part, type);
+        if (wrong is not null)
+            throw new ChatJsonException(ChatJsonProblem.WrongType, path.ToString(), $"{wrong} is not a string; allowed: a string");
+        if (!isThere)
+            throw Missing(path.ToString(), "a string");
+    }
+
+    // Null counts as absent.
+    private static (bool IsThere, string? Wrong) PieceAt(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        var wrong = reader.TokenType is JsonTokenType.String or JsonTokenType.Null ? null : JsonExcerpt.Of(ref reader);
+        var isThere = reader.TokenType is not JsonTokenType.Null;
+        reader.Skip();
+        return (isThere, wrong);
     }
 
     // Names with escapes pass the check unseen: types are checked again here.
@@ -175,7 +286,7 @@ public static class ChatJson
         if (!message.TryGetProperty("content", out var content) || content.ValueKind == JsonValueKind.Null)
         {
             // An assistant that refused has its words here instead.
-            var refusal = Member(message, "refusal") is { ValueKind: not JsonValueKind.Null } words
+            var refusal = Present(message, "refusal") is { } words
                 ? ReadText(words, new MemberPath(index, "refusal"), copiesText)
                 : null;
             return new ChatMessage(role, refusal, OtherPart: null, calls);
@@ -189,16 +300,22 @@ public static class ChatJson
         foreach (var part in content.EnumerateArray())
         {
             var path = new MemberPath(index, "content", parts++, "type");
-            var type = Member(part, "type") is { } typed ? ReadText(typed, path, copies: true) : "text";
+            var type = Present(part, "type") is { } typed ? ReadText(typed, path, copies: true)
+                : Present(part, "text") is null && FirstNameOf(part) is { } other ? other
+                : "text";
             path = path with { PartMember = type };
             if (type is "text" or "refusal")
-                text.Append(Member(part, type) is { } piece ? ReadText(piece, path, copiesText) : throw Missing(path.ToString(), "a string"));
+                text.Append(Present(part, type) is { } piece ? ReadText(piece, path, copiesText) : throw Missing(path.ToString(), "a string"));
             else
                 otherPart ??= type;
         }
 
         return new ChatMessage(role, text.ToString(), otherPart, calls);
     }
+
+    /// <summary>What stands for the type of a part that has neither a type nor a text; null: nothing.</summary>
+    private static string? FirstNameOf(JsonElement part) =>
+        part.ValueKind == JsonValueKind.Object ? part.EnumerateObject().Select(member => member.Name).FirstOrDefault(name => name != "type") : null;
 
     private static string? CallsOf(JsonElement message) =>
         Member(message, "tool_calls") is { ValueKind: JsonValueKind.Array } calls && calls.GetArrayLength() > 0 ? calls.GetRawText()
@@ -207,6 +324,10 @@ public static class ChatJson
 
     private static JsonElement? Member(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var member) ? member : null;
+
+    /// <summary>A member; null if it is absent or null.</summary>
+    private static JsonElement? Present(JsonElement element, string name) =>
+        Member(element, name) is { ValueKind: not JsonValueKind.Null } member ? member : null;
 
     /// <param name="copies">False: the text is only checked, and "" returned.</param>
     private static string ReadText(JsonElement element, MemberPath path, bool copies)
@@ -222,8 +343,7 @@ public static class ChatJson
         }
         catch (InvalidOperationException exception)
         {
-            throw new ChatJsonException(
-                ChatJsonProblem.WrongValue, path.ToString(), "holds half of a surrogate pair; allowed: whole Unicode characters", exception);
+            throw HalfSurrogate(path.ToString(), exception);
         }
     }
 
@@ -255,6 +375,9 @@ public static class ChatJson
         new(ChatJsonProblem.WrongType, path, $"{JsonExcerpt.Of(ref reader)} is not {expected}; allowed: {allowed}");
 
     private static ChatJsonException Missing(string path, string required) => new(ChatJsonProblem.Missing, path, $"missing; required: {required}");
+
+    private static ChatJsonException HalfSurrogate(string path, Exception cause) =>
+        new(ChatJsonProblem.WrongValue, path, "holds half of a surrogate pair; allowed: whole Unicode characters", cause);
 
     private static ChatJsonException NotJson(string field, JsonException exception) => new(
         ChatJsonProblem.WrongValue,

@@ -140,7 +140,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         }
         catch (ChatJsonException exception)
         {
-            throw new FaultException(Fault.InvalidRequest, exception.Message, exception);
+            throw new FaultException(Fault.InvalidRequest, exception.Message, exception) { Param = exception.Field };
         }
     }
 

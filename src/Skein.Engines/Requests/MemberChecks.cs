@@ -13,6 +13,25 @@ internal static class MemberChecks
     /// <summary>Members, each with the values that ask for nothing.</summary>
     private static readonly FrozenDictionary<string, string[]> Unsupported = new Dictionary<string, string[]>(StringComparer.Ordinal)
     {
+        // Fields of a request: as further members they are of another endpoint, such as messages of a completion.
+        ["messages"] = ["[]"],
+        ["prompt"] = ["\"\"", "[]"],
+        ["tools"] = ["[]"],
+        ["tool_choice"] = ["\"none\"", "\"auto\""],
+        ["max_tokens"] = ["-1"],
+        ["max_completion_tokens"] = ["-1"],
+        ["stop"] = ["[]"],
+        ["n"] = ["1"],
+        ["logprobs"] = ["false", "0"],
+        ["top_logprobs"] = ["0"],
+        ["temperature"] = [],
+        ["top_p"] = ["1"],
+        ["top_k"] = ["0", "-1"],
+        ["min_p"] = ["0"],
+        ["seed"] = ["-1"],
+        ["presence_penalty"] = ["0"],
+        ["frequency_penalty"] = ["0"],
+        ["repetition_penalty"] = ["1"],
         // OpenAI
         ["functions"] = ["[]"],
         ["function_call"] = ["\"none\"", "\"auto\""],
@@ -121,6 +140,12 @@ internal static class MemberChecks
         ["detokenize"] = ["true"],
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
+    /// <summary>Members that ask for the rest of an answer that the client began. Clients of other APIs ask for it by their last message.</summary>
+    private static readonly string[] ContinuesLastMessage = ["add_generation_prompt", "continue_final_message"];
+
+    private const string CannotContinue =
+        "asks this engine to continue the last message, which it cannot do; allowed: a last message that is not the assistant's";
+
     /// <exception cref="FaultException">A member asks for what this engine cannot do.</exception>
     public static void RefuseUnsupported(GenerateRequest request)
     {
@@ -131,6 +156,8 @@ internal static class MemberChecks
             var json = Compact(member);
             if (json == "null" || neutral.Contains(json) || (Number(json) is { } number && neutral.Any(value => Number(value) == number)))
                 continue;
+            if (ContinuesLastMessage.Contains(member.Name))
+                throw new FaultException(Fault.Unsupported, $"{member.Name} {CannotContinue}") { Param = member.Name };
             var allowed = neutral.Length > 0 ? string.Join(" or ", neutral) : "absent";
             throw new FaultException(Fault.Unsupported, $"{RequestChecks.Refused(member.Name, json, allowed).Message}: this engine cannot do it")
             {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -45,7 +46,8 @@ internal sealed partial class GenerationSession : IGenerationSession
         for (var choice = 0; choice < choices; choice++)
         {
             var place = new Arrival(request.Priority, arrival, choice) { At = services.Admission.Now };
-            running[choice] = RunAsync(new Branch(services, RequestOf(request, prompts, choice), place, traits, this));
+            var branch = new Branch(services, RequestOf(request, prompts, choice), place, traits, this);
+            running[choice] = RunAsync(branch, prompts is null ? null : choice / Math.Max(1, (int)request.N));
         }
         _branches = Task.WhenAll(running);
         if (request.HasDeadlineMs)
@@ -171,7 +173,8 @@ internal sealed partial class GenerationSession : IGenerationSession
             retryAfter: _services.Admission.PastDeadline(model))
         : new FaultException(Fault.DeadlineExceeded, $"the answer was not complete within the deadline of the request, {allowed.TotalMilliseconds:0} ms"));
 
-    private async Task RunAsync(Branch branch)
+    /// <param name="prompt">Which of several prompts it answers; null: there is one.</param>
+    private async Task RunAsync(Branch branch, int? prompt)
     {
         try
         {
@@ -184,7 +187,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         }
         catch (FaultException error)
         {
-            End(error);
+            End(prompt is { } index ? OfPrompt(error, index) : error);
         }
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {
@@ -192,6 +195,18 @@ internal sealed partial class GenerationSession : IGenerationSession
             Log.Bug(_logger, Id, _requestId, bug);
             End(new FaultException(Fault.StreamLost, "internal error in the gateway; its log has the details"));
         }
+    }
+
+    // A replica is asked for one prompt and names no other.
+    private static FaultException OfPrompt(FaultException error, int index)
+    {
+        const string Prompt = "prompt", Ids = ".token_ids";
+        if (error is not { Engine: null, Param: { } param } || !param.StartsWith(Prompt, StringComparison.Ordinal))
+            return error;
+        var place = param[Prompt.Length..];
+        if (place.StartsWith(Ids, StringComparison.Ordinal))
+            place = place[Ids.Length..];
+        return place is "" or ['[', ..] ? error.ForMember(string.Create(CultureInfo.InvariantCulture, $"{Prompt}[{index}]{place}")) : error;
     }
 
     /// <summary>Ends the session with an error, unless it has ended.</summary>

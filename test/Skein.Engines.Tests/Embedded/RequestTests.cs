@@ -22,7 +22,7 @@ public class RequestTests
     [InlineData("""[{"role":"user","content":null}]""", "messages[0].content is null; allowed: a text")]
     [InlineData("""[{"role":"assistant","content":null}]""", "messages[0].content is null; allowed: a text")]
     [InlineData("""[{"role":"assistant","content":null,"refusal":null}]""", "messages[0].content is null; allowed: a text")]
-    [InlineData("""[{"role":"assistant","content":null,"refusal":5}]""", "messages[0].refusal: Number is not a string")]
+    [InlineData("""[{"role":"assistant","content":null,"refusal":5}]""", "messages[0].refusal: 5 is not a string")]
     [InlineData("""[{"role":"user","content":"\ud800"}]""", "messages[0].content: holds half of a surrogate pair; allowed: whole Unicode characters")]
     [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0]: \"a\" is not an object; allowed: objects with a type")]
     [InlineData("""[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]""", "messages[0].content is a part of type \"image_url\"; allowed: parts of type \"text\"")]
@@ -112,6 +112,14 @@ public class RequestTests
     [InlineData("custom_logit_processor", "\"a\"")]
     [InlineData("no_repeat_ngram_size", "2")]
     [InlineData("logprob_token_ids", "[1]")]
+    [InlineData("messages", """[{"role":"user","content":"a"}]""")]
+    [InlineData("prompt", "\"a\"")]
+    [InlineData("tools", """[{"type":"function"}]""")]
+    [InlineData("tool_choice", "\"required\"")]
+    [InlineData("max_tokens", "5")]
+    [InlineData("stop", "[\"a\"]")]
+    [InlineData("top_logprobs", "5")]
+    [InlineData("temperature", "0.5")]
     public async Task GenerateAsync_MemberThatItCannotObey_IsRefusedByName(string name, string json)
     {
         var request = Ask.Chat("a");
@@ -136,6 +144,9 @@ public class RequestTests
     [InlineData("parallel_tool_calls", "true")]
     [InlineData("prompt_cache_key", "\"k\"")]
     [InlineData("n_predict", "-1")]
+    [InlineData("max_tokens", "-1")]
+    [InlineData("logprobs", "0")]
+    [InlineData("tool_choice", "\"none\"")]
     [InlineData("response_format", """{ "type": "text" }""")]
     [InlineData("no_repeat_ngram_size", "0")]
     [InlineData("min_new_tokens", "0")]
@@ -148,6 +159,21 @@ public class RequestTests
         request.Extra.Add(Member(name, json));
 
         Assert.NotNull(await Transcript.Of(Storyteller, request));
+    }
+
+    /// <summary>A client of Messages knows neither member: the words must be right behind the name of its own.</summary>
+    [Theory]
+    [InlineData("add_generation_prompt", "false")]
+    [InlineData("continue_final_message", "true")]
+    public async Task GenerateAsync_AnswerThatTheClientBegan_IsRefusedInWordsForAnyApi(string name, string json)
+    {
+        var request = Ask.Chat("a");
+        request.Extra.Add(Member(name, json));
+
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(Storyteller, request));
+
+        Assert.Equal((Fault.Unsupported, name), (refusal.Fault, refusal.Param));
+        Assert.Equal($"{name} asks this engine to continue the last message, which it cannot do; allowed: a last message that is not the assistant's", refusal.Message);
     }
 
     [Theory]

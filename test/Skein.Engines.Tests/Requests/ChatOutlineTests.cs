@@ -19,6 +19,8 @@ public sealed class ChatOutlineTests
     [InlineData("""[{"role": "user", "content": [{"type": "text", "text": "\udc00"}]}, {"role": "user", "content": "x"}]""")]
     [InlineData("""[{"role": "user", "content": [{"type": "text"}]}, {"role": "user", "content": "x"}]""")]
     [InlineData("""[{"role": "user", "content": [{"type": 5}]}, {"role": "user", "content": "x"}]""")]
+    [InlineData("""[{"role": "user", "content": [{"type": null, "text": "a"}, {"image_url": {}}]}, {"role": "user", "content": "x"}]""")]
+    [InlineData("""[{"role": "user", "content": [{"\u0074ype": null}]}, {"role": "user", "content": "x"}]""")]
     [InlineData("""[{"role": "user", "content": 5}, {"role": "user", "content": "x"}]""")]
     [InlineData("""[{"role": "user", "\u0063ontent": 5}, {"role": "user", "content": "x"}]""")]
     [InlineData("""[{"role": "assistant", "refusal": 5}, {"role": "user", "content": "x"}]""")]
@@ -27,6 +29,35 @@ public sealed class ChatOutlineTests
     [InlineData("""{"role": "user"}""")]
     [InlineData("")]
     public void Outline_AnyChat_IsThatOfItsMessages(string json) => AssertSame(ByteString.CopyFromUtf8(json));
+
+    /// <summary>An engine that failed on them would count as lost, and its server as failing.</summary>
+    [Theory]
+    [InlineData("""[{"role": "user", "content": "x", "\ud800": 1}]""")]
+    [InlineData("""[{"role": "user", "content": [{"type": "text", "text": "x", "\ud800ext": 1}]}]""")]
+    [InlineData("""[{"role": "user", "content": [{"\ud800": 1}]}]""")]
+    public void Read_HalfOfASurrogatePairInAName_IsRefused(string json)
+    {
+        var messages = ByteString.CopyFromUtf8(json);
+
+        Assert.Equal(ChatJson.Messages, Assert.Throws<ChatJsonException>(() => ChatJson.Read(messages)).Field);
+        Assert.Equal(ChatJson.Messages, Assert.Throws<ChatJsonException>(() => ChatJson.Outline(messages)).Field);
+    }
+
+    [Fact]
+    public void Inspect_HalfOfASurrogatePair_IsRefused()
+    {
+        Assert.Equal("tool_choice", Assert.Throws<ChatJsonException>(() => ChatJson.RequiresTool(ByteString.CopyFromUtf8("\"\\ud800uto\""))).Field);
+        Assert.Equal(
+            "response_format", Assert.Throws<ChatJsonException>(() => ChatJson.RequiresFormat(ByteString.CopyFromUtf8("{\"type\":\"\\ud800\"}"))).Field);
+    }
+
+    /// <summary>Servers know such parts: an image without a type is no text that is missing.</summary>
+    [Fact]
+    public void Read_PartWithoutTypeAndText_IsNamedByItsFirstMember() => Assert.Equal(
+        ("a", "image_url"),
+        ChatJson.Read(ByteString.CopyFromUtf8("""[{"role": "user", "content": [{"type": null, "text": "a"}, {"type": null, "image_url": {}}]}]""")) is [var message]
+            ? (message.Text, message.OtherPart)
+            : default);
 
     [Fact]
     public void Outline_BytesThatAreNotUtf8_AreRefusedAsByRead() =>

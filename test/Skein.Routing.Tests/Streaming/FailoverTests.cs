@@ -146,6 +146,27 @@ public sealed class FailoverTests
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
+    /// <summary>An engine sees one prompt. The client sent several, and looks for the wrong one.</summary>
+    [Theory]
+    [InlineData("prompt[3]", "prompt[3] is 99; allowed: 0 to 9", "prompt[1][3]", "prompt[1][3] is 99; allowed: 0 to 9")]
+    [InlineData("prompt.token_ids[3]", "prompt.token_ids[3] is 99; allowed: 0 to 9", "prompt[1][3]", "prompt[1][3] is 99; allowed: 0 to 9")]
+    [InlineData("prompt_embeds", "prompt_embeds is 5; allowed: []", "prompt_embeds", "prompt_embeds is 5; allowed: []")]
+    [InlineData("prompt", "the context holds 5 tokens", "prompt[1]", "the context holds 5 tokens")]
+    [InlineData("top_p", "top_p is 7; allowed: 0 to 1", "top_p", "top_p is 7; allowed: 0 to 1")]
+    [InlineData(null, "no", null, "no")]
+    public async Task Session_OneOfSeveralPromptsIsRefused_NamesIt(string? param, string message, string? expectedParam, string expectedMessage)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")));
+        gateway.Link.Refuse = (_, request) => request.Choice == 2 ? new FaultException(Fault.InvalidRequest, message) { Param = param } : null;
+        var request = Gateway.Request(Tokens);
+        request.N = 2;
+
+        await using var session = gateway.Sessions.Start(request, [new CompletionPrompt("a", Ids: null), new CompletionPrompt("b", Ids: null)]);
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session, 4));
+
+        Assert.Equal((Fault.InvalidRequest, expectedParam, expectedMessage), (error.Fault, error.Param, error.Message));
+    }
+
     [Fact]
     public async Task Session_ReplicaHasNoSlot_AsksElsewhereWithoutCountingAFault()
     {

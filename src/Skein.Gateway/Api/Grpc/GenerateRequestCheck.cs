@@ -144,5 +144,7 @@ internal static class GenerateRequestCheck
         {
             throw RequestRefusedException.Json(field, $"not valid JSON; allowed: {allowed}", e);
         }
+        if (SurrogateEscapes.HoldHalf(json.Span))
+            throw JsonBody.HalfSurrogate(field);
     }
 }

@@ -34,7 +34,7 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
         {
             FieldCode = failure switch
             {
-                { Fault: Fault.Unsupported, Param: not null } => "unsupported_parameter",
+                { Fault: Fault.Unsupported, Param: not null } => RequestRefusedException.UnsupportedParameter,
                 { Fault: Fault.Unsupported } => Fault.Unsupported.ToWireName(),
                 { Fault: Fault.InvalidRequest, Param: not null } => RequestRefusedException.InvalidValue,
                 _ => null,

@@ -70,7 +70,7 @@ internal static class JsonField
         }
         catch (InvalidOperationException e)
         {
-            throw RequestRefusedException.Json(field, "holds half of a surrogate pair; allowed: whole Unicode characters", e);
+            throw JsonBody.HalfSurrogate(field, e);
         }
 
         var bytes = Encoding.UTF8.GetByteCount(text);

@@ -20,15 +20,6 @@ internal sealed record JsonMember<TRequest>(string Name, JsonMemberReader<TReque
 
     public static JsonMember<TRequest> Whole(string name, NumberRange allowed, Action<TRequest, uint> set) => new(name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, TRequest request) => set(request, JsonField.Whole(ref reader, field, allowed)));
-
-    /// <summary>A value that is kept as it is. Only the type of its first token is checked.</summary>
-    public static JsonMember<TRequest> Verbatim(string name, string allowed, JsonTokenType[] types, Action<TRequest, ByteString> set) => new(name,
-        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, TRequest request) =>
-        {
-            if (!types.Contains(reader.TokenType))
-                throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), allowed, allowed);
-            set(request, JsonField.Verbatim(ref reader, body));
-        });
 }
 
 /// <summary>The members that one endpoint reads. Every other member is kept verbatim for the engine. Null means absent.</summary>
@@ -51,10 +42,10 @@ internal sealed class JsonMembers<TRequest>(
         {
             var reader = new Utf8JsonReader(body.Span, JsonBody.Strict);
             reader.Read();
-            var request = ReadObject(ref reader, body);
+            var request = ReadObject(ref reader, body, out var half);
             reader.Read(); // throws if anything follows the object
-            settle(request);
-            return request;
+            settle(request); // may name it more exactly
+            return half is null ? request : throw JsonBody.HalfSurrogate(half);
         }
         catch (JsonException e)
         {
@@ -62,13 +53,16 @@ internal sealed class JsonMembers<TRequest>(
         }
     }
 
-    private TRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
+    /// <param name="half">A member that Skein reads and that holds half of a surrogate pair; null: none.</param>
+    private TRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body, out string? half)
     {
+        half = null;
         if (reader.TokenType != JsonTokenType.StartObject)
             throw RequestRefusedException.Json(null, $"the body is {JsonExcerpt.Of(ref reader)}; allowed: a JSON object");
         var request = new TRequest();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         Span<char> buffer = stackalloc char[RequestLimits.MemberNameChars];
+        var mayHoldHalf = SurrogateEscapes.MayHold(body.Span);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             var name = buffer[..JsonBody.CopyName(ref reader, buffer)];
@@ -79,10 +73,14 @@ internal sealed class JsonMembers<TRequest>(
             reader.Read();
             if (reader.TokenType == JsonTokenType.Null)
                 continue;
+            var start = (int)reader.TokenStartIndex;
             if (isKnown)
                 member!.Read(ref reader, text, body, request);
             else
                 JsonField.Keep(ref reader, text, body, others(request));
+            // What is kept verbatim is read later, by an engine, which would take it for a fault of its own.
+            if (mayHoldHalf && isKnown && SurrogateEscapes.HoldHalf(body.Span[start..(int)reader.BytesConsumed]))
+                half ??= text;
         }
         return request;
     }
@@ -110,6 +108,9 @@ internal static class JsonBody
         return body;
     }
 
+    public static RequestRefusedException HalfSurrogate(string field, Exception? cause = null) =>
+        RequestRefusedException.Json(field, "holds half of a surrogate pair; allowed: whole Unicode characters", cause);
+
     /// <summary>Copies the name of the member that the reader is at, without escapes.</summary>
     public static int CopyName(ref Utf8JsonReader reader, scoped Span<char> buffer)
     {
@@ -136,7 +137,7 @@ internal static class JsonBody
         }
 
         var position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal); // repeats the position at the end
-        var cause = position < 0 ? e.Message : e.Message[..position];
+        var cause = (position < 0 ? e.Message : e.Message[..position]).Replace(" Change the reader options.", "", StringComparison.Ordinal);
         if (cause.Length > MaxCauseChars)
             cause = cause[..MaxCauseChars] + "…";
         var line = string.Concat(cause.Select(c => char.IsControl(c) ? ' ' : c));

@@ -24,6 +24,20 @@ internal readonly record struct JsonPart(JsonElement Value, string Path)
         return Value.EnumerateArray().Select((element, index) => new JsonPart(element, string.Create(CultureInfo.InvariantCulture, $"{path}[{index}]")));
     }
 
+    /// <summary>The members of an object.</summary>
+    public IReadOnlyList<JsonPart> Members()
+    {
+        var path = Path;
+        try
+        {
+            return [.. Value.EnumerateObject().Select(member => new JsonPart(member.Value, $"{path}.{member.Name}"))];
+        }
+        catch (InvalidOperationException e)
+        {
+            throw HalfSurrogate(e);
+        }
+    }
+
     /// <summary>A member of an object; null if it is absent or null.</summary>
     public JsonPart? Find(string name)
     {
@@ -64,6 +78,13 @@ internal readonly record struct JsonPart(JsonElement Value, string Path)
         _ => throw NotA("a boolean", "true or false"),
     };
 
+    /// <summary>Checks that this is a whole number.</summary>
+    public void RequireWhole()
+    {
+        if (Value.ValueKind != JsonValueKind.Number || !Value.TryGetInt64(out _))
+            throw NotA("a whole number", "a whole number");
+    }
+
     public ByteString ToBytes() => ByteString.CopyFrom(Raw);
 
     public RequestRefusedException NotA(string expected, string allowed) => RequestRefusedException.NotA(Path, JsonExcerpt.Of(Value), expected, allowed);
@@ -72,6 +93,5 @@ internal readonly record struct JsonPart(JsonElement Value, string Path)
     public RequestRefusedException NotAllowed(string allowed) =>
         RequestRefusedException.Invalid(Path, $"{JsonExcerpt.Of(Value)} is not served; allowed: {allowed}");
 
-    private RequestRefusedException HalfSurrogate(Exception cause) =>
-        RequestRefusedException.Json(Path, "holds half of a surrogate pair; allowed: whole Unicode characters", cause);
+    private RequestRefusedException HalfSurrogate(Exception cause) => JsonBody.HalfSurrogate(Path, cause);
 }

@@ -7,6 +7,7 @@ internal sealed class RequestRefusedException(int status, string code, string? f
     public const string InvalidType = "invalid_type";
     public const string InvalidValue = "invalid_value";
     public const string MissingParameter = "missing_required_parameter";
+    public const string UnsupportedParameter = "unsupported_parameter";
 
     /// <summary>HTTP status, 4xx.</summary>
     public int Status { get; } = status;
@@ -25,6 +26,11 @@ internal sealed class RequestRefusedException(int status, string code, string? f
 
     public static RequestRefusedException Missing(string field, string allowed) =>
         new(400, MissingParameter, field, $"{field}: missing; required: {allowed}");
+
+    /// <summary>The member belongs to another API.</summary>
+    /// <param name="allowed">The member of this API that asks for the same, or why there is none.</param>
+    public static RequestRefusedException OfOtherApi(string field, string allowed) =>
+        new(400, UnsupportedParameter, field, $"{field}: is a member of another API; allowed: {allowed}");
 
     public static RequestRefusedException Twice(string field) => Invalid(field, "appears more than once; allowed: once");
 

@@ -188,6 +188,28 @@ public sealed class MessagesRequestTests
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "stop_sequences": [5]}""", "stop_sequences[0]", "5 is not a string")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "service_tier": 5}""", "service_tier", "5 is not a string")]
     [InlineData("""{"messages": [{"role": "user", "content": "x"}], "cache_control": 5}""", "cache_control", "5 is not an object")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "stop_sequences": {}}""", "stop_sequences", "allowed: an array of up to 16 strings")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "thinking": {"type": "enabled", "budget_tokens": "x"}}""", "thinking.budget_tokens", "whole")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "thinking": {"type": "adaptive", "budget_tokens": 1.5}}""", "thinking.budget_tokens", "whole")]
+    [InlineData(
+        """{"messages": [{"role": "user", "content": "x"}], "tool_choice": {"type": "auto", "disable_parallel_tool_use": 5}}""",
+        "tool_choice.disable_parallel_tool_use", "5 is not a boolean")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "zzz", "name": "a"}]}""", "tools[0].type", "zzz")]
+    [InlineData(
+        """
+        {"messages": [{"role": "user", "content": "x"}], "output_format": {"type": "json_schema", "schema": {}},
+         "output_config": {"format": {"type": "json_schema", "schema": {}}}}
+        """,
+        "output_format", "allowed: one of both")]
+    [InlineData(
+        """{"messages": [{"role": "user", "content": [{"type": "document", "context": 5, "source": {"type": "text", "data": "x"}}]}]}""",
+        "messages[0].content[0].context", "5 is not a string")]
+    [InlineData(
+        """{"messages": [{"role": "user", "content": [{"type": "document", "citations": {"enabled": 5}, "source": {"type": "text", "data": "x"}}]}]}""",
+        "messages[0].content[0].citations.enabled", "5 is not a boolean")]
+    [InlineData(
+        """{"messages": [{"role": "user", "content": [{"type": "search_result", "title": 5, "source": "s", "content": []}]}]}""",
+        "messages[0].content[0].title", "5 is not a string")]
     public void Read_WhatCannotBeServed_IsRefusedByName(string body, string field, string message)
     {
         var refused = Assert.Throws<RequestRefusedException>(() => Read(body));
@@ -195,6 +217,46 @@ public sealed class MessagesRequestTests
         Assert.Equal(field, refused.Field);
         Assert.Contains(message, refused.Message, StringComparison.Ordinal);
     }
+
+    /// <summary>Members of chats that this API has under another name: an engine would get them beside the translated ones, which come first.</summary>
+    [Theory]
+    [InlineData("stop", "stop_sequences")]
+    [InlineData("max_completion_tokens", "max_tokens")]
+    [InlineData("max_tokens_to_sample", "max_tokens")]
+    [InlineData("response_format", "output_config.format")]
+    [InlineData("reasoning_effort", "output_config.effort")]
+    [InlineData("parallel_tool_calls", "tool_choice.disable_parallel_tool_use")]
+    [InlineData("functions", "tools")]
+    [InlineData("function_call", "tool_choice")]
+    [InlineData("prompt", "messages")]
+    [InlineData("logprobs", "no log probabilities")]
+    [InlineData("top_logprobs", "no log probabilities")]
+    public void Read_MemberWithAnotherNameInThisApi_IsRefusedWithThatName(string name, string allowed)
+    {
+        var refused = Assert.Throws<RequestRefusedException>(() => Read($$"""{"messages": [{"role": "user", "content": "x"}], "{{name}}": 5}"""));
+
+        Assert.Equal((name, "unsupported_parameter"), (refused.Field, refused.Code));
+        Assert.Contains(allowed, refused.Message, StringComparison.Ordinal);
+        Assert.Empty(Read($$"""{"messages": [{"role": "user", "content": "x"}], "{{name}}": null}""").Generate.Extra);
+    }
+
+    /// <summary>What names a source is for the model to read, as in Anthropic's API.</summary>
+    [Fact]
+    public void Read_TitlesSourcesAndContexts_AreInFrontOfTheirTexts() => Assert.Equal(
+        """[{"role":"user","content":"Report\n\nof May\n\nall is well\n\nhttp://a.example\n\nFound\n\nit is"}]""",
+        Messages("""
+            {"role": "user", "content": [
+              {"type": "document", "title": "Report", "context": "of May", "citations": {"enabled": false}, "source": {"type": "text", "data": "all is well"}},
+              {"type": "search_result", "source": "http://a.example", "title": "Found", "content": [{"type": "text", "text": "it is"}]}]}
+            """));
+
+    [Theory]
+    [InlineData("bash_20250124")]
+    [InlineData("web_fetch_20250910")]
+    [InlineData("tool_search_tool_regex")]
+    [InlineData("mcp_toolset")]
+    public void Read_ToolsThatAnthropicRunsOrDefines_AreLeftOut(string type) => Assert.True(
+        Read($$"""{"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "{{type}}", "name": "a"}]}""").Generate.Chat.Tools.IsEmpty);
 
     private static string Messages(string messages, string system = "null") =>
         Read($$"""{"messages": [{{messages}}], "system": {{system}}}""").Generate.Chat.Messages.ToStringUtf8();

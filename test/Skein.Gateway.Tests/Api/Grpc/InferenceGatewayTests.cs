@@ -97,6 +97,8 @@ public sealed class InferenceGatewayTests
         { new() { Text = "x", Extra = { Member("a", "1"), Member("a", "1") } }, "extra[1].name: appears more than once; allowed: once" },
         { new() { Text = "x", Extra = { Member("a", "{") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },
         { new() { Text = "x", Extra = { Member("a", "1 2") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },
+        { Chat("[{\"role\":\"user\",\"\\ud800\":1}]"), "chat.messages: holds half of a surrogate pair; allowed: whole Unicode characters" },
+        { new() { Text = "x", Extra = { Member("a", "\"\\udc00\"") } }, "extra[0].json: holds half of a surrogate pair; allowed: whole Unicode characters" },
         { new() { Chat = new() }, "chat.messages: missing; required: a JSON array of at least one message" },
         { Chat("{}"), "chat.messages: an object is not an array; allowed: an array" },
         { Chat("[{\"role\":7,\"content\":\"\"}]"), "messages[0].role: 7 is not a string; allowed: system, developer, user, assistant, tool, function" },

@@ -169,6 +169,40 @@ public sealed class RequestReaderTests
     [Fact]
     public void Read_EmptyMessages_AreTheEnginesToJudge() => Assert.Equal("[]", Chat("""{"messages": []}""").Generate.Chat.Messages.ToStringUtf8());
 
+    /// <summary>Null counts as absent, and members come in any order; what is not text is the engine's to judge.</summary>
+    [Theory]
+    [InlineData("""{"role": "assistant", "content": null, "refusal": null, "tool_calls": null, "function_call": null, "name": null}""")]
+    [InlineData("""{"role": "tool", "tool_call_id": null, "content": [{"text": "a", "type": null}, {"text": "b"}]}""")]
+    [InlineData("""{"role": "user", "content": [{"image_url": {"url": "x"}}, {"type": "image_url", "text": 5}, {"type": "new", "text": null}]}""")]
+    [InlineData("""{"role": "assistant", "content": [{"refusal": "no", "text": null, "type": "refusal"}], "tool_calls": [{}], "audio": 5}""")]
+    public void Read_MessageWithNullsAndOtherParts_IsPassedOn(string message) =>
+        Assert.Equal($"[{message}]", Chat($$"""{"messages": [{{message}}]}""").Generate.Chat.Messages.ToStringUtf8());
+
+    /// <summary>Null counts as absent, and what is further inside is the engine's to judge.</summary>
+    [Fact]
+    public void Read_ToolsChoicesAndFormats_ArePassedOnAsTheyAre()
+    {
+        const string Tools = """[{"type": null, "function": {"name": null, "description": null, "parameters": {"type": 5, "name": 5}, "strict": 5}}, {"type": "x", "name": 5}]""";
+        const string Choice = """{"type": "allowed", "function": null, "tools": [{"type": 5}]}""";
+        const string Format = """{"type": "json_schema", "json_schema": {"type": 5, "schema": {"type": 5}}}""";
+
+        var chat = Chat($$"""{"messages": [], "tools": {{Tools}}, "tool_choice": {{Choice}}, "response_format": {{Format}} }""").Generate.Chat;
+
+        Assert.Equal((Tools, Choice, Format), (chat.Tools.ToStringUtf8(), chat.ToolChoice.ToStringUtf8(), chat.ResponseFormat.ToStringUtf8()));
+    }
+
+    /// <summary>guidellm sends both names of the bound to this endpoint too.</summary>
+    [Theory]
+    [InlineData(""" "max_completion_tokens": 7 """)]
+    [InlineData(""" "max_tokens": 7, "max_completion_tokens": 7 """)]
+    public void Read_MaxCompletionTokensOfACompletion_IsTheBound(string members)
+    {
+        var generate = Completion($$"""{"prompt": "x", {{members}} }""").Generate;
+
+        Assert.Equal(7u, generate.MaxTokens);
+        Assert.Empty(generate.Extra);
+    }
+
     [Fact]
     public void Read_ByteOrderMark_IsSkipped() =>
         Assert.Equal("x", RequestMembers.Completion.Read((byte[])[0xEF, 0xBB, 0xBF, .. """{"prompt":"x"}"""u8]).Generate.Text);
@@ -216,6 +250,29 @@ public sealed class RequestReaderTests
     [InlineData("""{"messages": [{"role": "user", "role": "user", "content": "a"}]}""", "messages[0].role", "messages[0].role: appears more than once; allowed: once")]
     [InlineData("""{"messages": [{"role": "user", "content": 5}]}""", "messages[0].content", "messages[0].content: 5 is not text; allowed: a string, an array of parts, or null")]
     [InlineData("""{"messages": [{"role": "user", "content": [5]}]}""", "messages[0].content[0]", "messages[0].content[0]: 5 is not an object; allowed: objects with a type")]
+    [InlineData("""{"messages": [{"role": "user", "content": [{"type": 5, "text": "a"}]}]}""", "messages[0].content[0].type", "messages[0].content[0].type: 5 is not a string; allowed: a string")]
+    [InlineData("""{"messages": [{"role": "user", "content": [{"text": 5, "type": "text"}]}]}""", "messages[0].content[0].text", "messages[0].content[0].text: 5 is not a string; allowed: a string")]
+    [InlineData("""{"messages": [{"role": "user", "content": [{"type": "text", "text": null}]}]}""", "messages[0].content[0].text", "messages[0].content[0].text: missing; required: a string")]
+    [InlineData("""{"messages": [{"role": "assistant", "content": [{"type": "refusal"}]}]}""", "messages[0].content[0].refusal", "messages[0].content[0].refusal: missing; required: a string")]
+    [InlineData("""{"messages": [{"role": "user", "content": [{"type": null}]}]}""", "messages[0].content[0].text", "messages[0].content[0].text: missing; required: a string")]
+    [InlineData("""{"messages": [{"role": "assistant", "tool_calls": {}}]}""", "messages[0].tool_calls", "messages[0].tool_calls: an object is not an array; allowed: an array of calls, or null")]
+    [InlineData("""{"messages": [{"role": "assistant", "tool_calls": [5]}]}""", "messages[0].tool_calls[0]", "messages[0].tool_calls[0]: 5 is not an object; allowed: calls with a function")]
+    [InlineData("""{"messages": [{"role": "assistant", "function_call": "f"}]}""", "messages[0].function_call", "messages[0].function_call: \"f\" is not an object; allowed: an object, or null")]
+    [InlineData("""{"messages": [{"role": "assistant", "refusal": []}]}""", "messages[0].refusal", "messages[0].refusal: an array is not a string; allowed: a string, or null")]
+    [InlineData("""{"messages": [{"role": "user", "name": 5, "content": "a"}]}""", "messages[0].name", "messages[0].name: 5 is not a string; allowed: a string, or null")]
+    [InlineData("""{"messages": [{"role": "tool", "tool_call_id": 5, "content": "a"}]}""", "messages[0].tool_call_id", "messages[0].tool_call_id: 5 is not a string; allowed: a string, or null")]
+    [InlineData("""{"messages": [{"role": "user", "content": "\ud800"}]}""", "messages", "messages: holds half of a surrogate pair; allowed: whole Unicode characters")]
+    [InlineData("""{"messages": [{"role": "user", "content": "x", "\ud800": 1}]}""", "messages", "messages: holds half of a surrogate pair; allowed: whole Unicode characters")]
+    [InlineData("""{M, "response_format": {"type": "\udbff\u0061"}}""", "response_format", "response_format: holds half of a surrogate pair; allowed: whole Unicode characters")]
+    [InlineData("""{M, "stream_options": {"\uDC00": 1}}""", "stream_options", "stream_options: holds half of a surrogate pair; allowed: whole Unicode characters")]
+    [InlineData("""{M, "tools": [{}, 5]}""", "tools[1]", "tools[1]: 5 is not an object; allowed: objects with a type")]
+    [InlineData("""{M, "tools": [{"type": {}}]}""", "tools[0].type", "tools[0].type: an object is not a string; allowed: a string")]
+    [InlineData("""{M, "tools": [{"function": "f"}]}""", "tools[0].function", "tools[0].function: \"f\" is not an object; allowed: an object")]
+    [InlineData("""{M, "tools": [{}, {"function": {"name": 5}}]}""", "tools[1].function.name", "tools[1].function.name: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "tool_choice": {"type": 5}}""", "tool_choice.type", "tool_choice.type: 5 is not a string; allowed: a string")]
+    [InlineData("""{M, "tool_choice": {"function": {"name": []}}}""", "tool_choice.function.name", "tool_choice.function.name: an array is not a string; allowed: a string")]
+    [InlineData("""{M, "response_format": {"json_schema": 5}}""", "response_format.json_schema", "response_format.json_schema: 5 is not an object; allowed: an object")]
+    [InlineData("""{M, "response_format": {"type": 5}}""", "response_format.type", "response_format.type: 5 is not a string; allowed: a string")]
     [InlineData("""{M, "parallel_tool_calls": "x"}""", "parallel_tool_calls", "parallel_tool_calls: \"x\" is not a boolean; allowed: true or false")]
     [InlineData("""{M, "store": "x"}""", "store", "store: \"x\" is not a boolean; allowed: true or false")]
     [InlineData("""{M, "user": 5}""", "user", "user: 5 is not a string; allowed: a string")]
@@ -248,6 +305,10 @@ public sealed class RequestReaderTests
     [InlineData("""{"prompt": [-1]}""", "prompt[0]: -1 is not a token id; allowed: 0 to 4294967295")]
     [InlineData("""{"prompt": [true]}""", "prompt[0]: true is not a prompt; allowed: a string, an array of token ids, or an array of up to 128 of these")]
     [InlineData("""{"prompt": "x", "logprobs": true}""", "logprobs: true is not a whole number; allowed: 0 to 20")]
+    [InlineData("""{"prompt": "x", "max_completion_tokens": "5"}""", "max_completion_tokens: \"5\" is not a whole number; allowed: -1 to 2147483647")]
+    [InlineData(
+        """{"prompt": "x", "max_tokens": 1, "max_completion_tokens": 2}""",
+        "max_tokens: 1 contradicts max_completion_tokens 2; allowed: one of them, or both equal")]
     [InlineData("""{"prompt": "x", "suffix": 5}""", "suffix: 5 is not a string; allowed: a string")]
     [InlineData("""{"prompt": "x", "best_of": "1"}""", "best_of: \"1\" is not a whole number; allowed: a whole number")]
     [InlineData("""{"prompt": "x", "user": 5}""", "user: 5 is not a string; allowed: a string")]
@@ -264,6 +325,11 @@ public sealed class RequestReaderTests
     [InlineData("{\"\\udc00\": 1}", "the member name \"\\udc00\" holds half of a surrogate pair; allowed: whole Unicode characters")]
     public void Read_BrokenJson_TellsWhere(string body, string message) =>
         Assert.StartsWith(message, Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
+
+    /// <summary>A client has no reader to set options of.</summary>
+    [Fact]
+    public void Read_TrailingComma_DoesNotSpeakOfReaderOptions() => Assert.DoesNotContain(
+        "reader", Assert.Throws<RequestRefusedException>(() => Completion("""{"prompt": "x",}""")).Message, StringComparison.OrdinalIgnoreCase);
 
     [Fact]
     public void Read_NotUtf8_IsRefused() =>

@@ -105,6 +105,9 @@ internal sealed class Conversation
                 AddDocument(block);
                 break;
             case "search_result":
+                CheckCitations(block);
+                AddText(block.Find("source"));
+                AddText(block.Find("title"));
                 AddTexts(block.Require("content", "an array of text blocks"));
                 break;
             default:
@@ -116,6 +119,11 @@ internal sealed class Conversation
     {
         var source = block.Require("source", "an object").AsObject("an object with a type");
         var type = TypeOf(source);
+        CheckCitations(block);
+        // The title of a file is its name.
+        if (type.Text() != "base64")
+            AddText(block.Find("title"));
+        AddText(block.Find("context"));
         switch (type.Text())
         {
             case "text":
@@ -135,6 +143,15 @@ internal sealed class Conversation
                 throw type.NotAllowed("text, content, base64");
         }
     }
+
+    private void AddText(JsonPart? text)
+    {
+        if (text is { } given)
+            _turns.AddUserText(given.RawText());
+    }
+
+    // No engine cites: the answer comes without them.
+    private static void CheckCitations(JsonPart block) => block.Find("citations")?.AsObject("an object with enabled").Find("enabled")?.Flag();
 
     private void AddTexts(JsonPart blocks)
     {

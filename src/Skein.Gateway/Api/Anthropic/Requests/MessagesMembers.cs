@@ -8,6 +8,8 @@ namespace Skein.Gateway.Api.Anthropic.Requests;
 /// <summary>The members of <c>POST /v1/messages</c>. Unknown ones go to the engine byte for byte.</summary>
 internal static class MessagesMembers
 {
+    private const string NoLogprobs = "null: a message has no log probabilities";
+
     /// <summary>Members of OpenAI's API that mean the same here.</summary>
     private static readonly string[] Shared =
     [
@@ -21,6 +23,15 @@ internal static class MessagesMembers
         ("speed", JsonType.Text), ("diagnostics", JsonType.Object), ("betas", JsonType.Array),
     ];
 
+    /// <summary>Members of chats, and of Anthropic's older API, that ask here by another name.</summary>
+    private static readonly (string Name, string Instead)[] Elsewhere =
+    [
+        ("prompt", "messages"), ("stop", "stop_sequences"), ("max_completion_tokens", "max_tokens"), ("max_tokens_to_sample", "max_tokens"),
+        ("response_format", "output_config.format"), ("reasoning_effort", "output_config.effort"),
+        ("parallel_tool_calls", "tool_choice.disable_parallel_tool_use"), ("functions", "tools"), ("function_call", "tool_choice"),
+        ("logprobs", NoLogprobs), ("top_logprobs", NoLogprobs),
+    ];
+
     /// <summary>Members that ask for something only Anthropic's servers do.</summary>
     private static readonly string[] Refused = ["mcp_servers", "container", "fallbacks"];
 
@@ -29,6 +40,7 @@ internal static class MessagesMembers
         .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
         .. LeftOut.Select(member => TypedMembers.LeftOut<MessagesRequest>(member.Name, member.Type)),
         Part("metadata", (request, part) => request.UserId = part.AsObject("an object with user_id").Find("user_id")?.Text()),
+        .. Elsewhere.Select(member => TypedMembers.Elsewhere<MessagesRequest>(member.Name, member.Instead)),
         .. Refused.Select(name => new Member(name, Refuse)),
         new("n", RefuseSeveral),
         Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.Generate.MaxTokens = value),
@@ -85,6 +97,7 @@ internal static class MessagesMembers
         if (request.Thinking is not { } thinking)
             return;
         var type = thinking.AsObject(Allowed).Require("type", "enabled, adaptive, disabled");
+        thinking.Find("budget_tokens")?.RequireWhole();
         request.ShowsThinking = type.Text() switch
         {
             "enabled" or "adaptive" => thinking.Find("display")?.Text() != "omitted",
@@ -105,6 +118,8 @@ internal static class MessagesMembers
         var config = request.OutputConfig?.AsObject("an object with effort and format");
         if (config?.Find("effort") is { } effort)
             ReasoningEffort.Add(request.Generate, effort);
+        if (config?.Find("format") is not null && request.OutputFormat is not null)
+            throw RequestRefusedException.Invalid("output_format", "is the older name of output_config.format, which is there, too; allowed: one of both");
         if ((config?.Find("format") ?? request.OutputFormat) is not { } format)
             return;
         var type = format.AsObject("an object with type and schema").Require("type", "json_schema");

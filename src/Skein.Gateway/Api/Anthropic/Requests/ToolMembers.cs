@@ -15,7 +15,7 @@ internal static class ToolMembers
         var tools = new ChatTools();
         foreach (var tool in request.Tools?.Elements("an array of tools") ?? [])
         {
-            if (tool.AsObject("an object with name and input_schema").Find("type")?.Text() is not (null or "custom"))
+            if (IsLeftOut(tool.AsObject("an object with name and input_schema").Find("type")))
                 continue;
             tools.Add(
                 tool,
@@ -29,6 +29,7 @@ internal static class ToolMembers
         if (request.ToolChoice is not { } choice)
             return;
         var type = choice.AsObject("an object with the type auto, any, tool or none").Require("type", "auto, any, tool, none");
+        var isSerial = choice.Find("disable_parallel_tool_use")?.Flag() == true;
         var chosen = type.Text() switch
         {
             "auto" => ByteString.CopyFromUtf8("\"auto\""),
@@ -45,9 +46,19 @@ internal static class ToolMembers
         }
 
         request.Chat.ToolChoice = chosen;
-        if (choice.Find("disable_parallel_tool_use")?.Flag() == true)
+        if (isSerial)
             request.Generate.Extra.Add(new RawMember { Name = "parallel_tool_calls", Json = ByteString.CopyFromUtf8("false") });
     }
+
+    // Types of Anthropic's tools have a date, such as bash_20250124, but these two.
+    private static bool IsLeftOut(JsonPart? type) => type?.Text() switch
+    {
+        null or "custom" => false,
+        "mcp_toolset" => true,
+        var name when name.StartsWith("tool_search_tool_", StringComparison.Ordinal) => true,
+        [.., '_', _, _, _, _, _, _, _, _] name when name[^8..].All(char.IsAsciiDigit) => true,
+        _ => throw type.Value.NotAllowed("custom, or a tool that Anthropic runs or defines, which is left out"),
+    };
 
     private static ByteString Named(JsonPart choice, ChatTools tools)
     {

@@ -16,6 +16,7 @@ internal static class RequestMembers
         new("model", ReadModel),
         Member.Whole("n", Choices, (request, value) => request.Generate.N = value),
         Limit("max_tokens", (request, value) => request.MaxTokens = value),
+        Limit("max_completion_tokens", (request, value) => request.MaxCompletionTokens = value),
         Sampled("temperature", Temperature, (sampling, value) => sampling.Temperature = value),
         Sampled("top_p", TopP, (sampling, value) => sampling.TopP = value),
         new("top_k", ReadTopK),
@@ -36,11 +37,9 @@ internal static class RequestMembers
         .. Shared,
         .. TypedMembers.Chat,
         new(ChatJson.Messages, ReadMessages),
-        Member.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
-        Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
-            (request, value) => request.Chat.ToolChoice = value),
-        Member.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
-        Limit("max_completion_tokens", (request, value) => request.MaxCompletionTokens = value),
+        new("tools", ToolTypes.ReadTools),
+        new("tool_choice", ToolTypes.ReadChoice),
+        new("response_format", ToolTypes.ReadFormat),
         Member.Flag("logprobs", (request, value) => request.Logprobs = value),
         Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
     ], request => request.Generate.Extra, SettleChat);
@@ -109,10 +108,7 @@ internal static class RequestMembers
     {
         if (request.Generate.Chat is null || request.Chat.Messages.IsEmpty)
             throw RequestRefusedException.Missing(ChatJson.Messages, "an array of at least one message");
-        if (request is { MaxTokens: { } old, MaxCompletionTokens: { } current } && old != current)
-            throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
-        if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)
-            request.Generate.MaxTokens = maxTokens;
+        SettleMaxTokens(request);
         if (request is { TopLogprobs: > 0 and var top, Logprobs: not true })
             throw RequestRefusedException.Invalid("top_logprobs", $"{top} without logprobs; allowed: only with logprobs: true");
         if (request.Logprobs is true)
@@ -127,10 +123,17 @@ internal static class RequestMembers
             throw RequestRefusedException.Missing(StructuredMembers.Prompt, StructuredMembers.PromptAllowed);
         if (request.Prompts is { } prompts && prompts.Count * request.Generate.N > RequestLimits.Prompts)
             throw RequestRefusedException.Invalid("n", $"{request.Generate.N} for each of {prompts.Count} prompts; allowed: {RequestLimits.Prompts} in total");
-        if (request.MaxTokens is { } maxTokens)
-            request.Generate.MaxTokens = maxTokens;
+        SettleMaxTokens(request);
         if (request.Generate is { HasLogprobs: true, Logprobs: 0 })
             KeepZero(request, "logprobs");
+    }
+
+    private static void SettleMaxTokens(OpenAiRequest request)
+    {
+        if (request is { MaxTokens: { } old, MaxCompletionTokens: { } current } && old != current)
+            throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
+        if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)
+            request.Generate.MaxTokens = maxTokens;
     }
 
     // Servers differ in what it means, and an absent one means something else.

@@ -8,8 +8,8 @@ internal static class StructuredMembers
     public const string Prompt = "prompt";
     public const string PromptAllowed = "a string, an array of token ids, or an array of up to 128 of these";
 
-    private static readonly string StopAllowed =
-        $"a string, or an array of up to {RequestLimits.StopTexts} strings, each of 1 to {RequestLimits.StopTextBytes} bytes";
+    private static readonly string StopsAllowed = $"an array of up to {RequestLimits.StopTexts} strings, each of 1 to {RequestLimits.StopTextBytes} bytes";
+    private static readonly string StopAllowed = $"a string, or {StopsAllowed}";
 
     public static void ReadStop(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
@@ -21,19 +21,24 @@ internal static class StructuredMembers
 
         if (reader.TokenType != JsonTokenType.StartArray)
             throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a string or an array", StopAllowed);
-        ReadStops(ref reader, name, body, request);
+        ReadStopArray(ref reader, name, request, StopAllowed);
     }
 
     /// <summary>Reads stop texts of an API that knows only the list.</summary>
     public static void ReadStops(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         if (reader.TokenType != JsonTokenType.StartArray)
-            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an array", StopAllowed);
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an array", StopsAllowed);
+        ReadStopArray(ref reader, name, request, StopsAllowed);
+    }
+
+    private static void ReadStopArray(ref Utf8JsonReader reader, string name, OpenAiRequest request, string allowed)
+    {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             var index = request.Generate.Stop.Count;
             if (index == RequestLimits.StopTexts)
-                throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.StopTexts} strings; allowed: {StopAllowed}");
+                throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.StopTexts} strings; allowed: {allowed}");
             request.Generate.Stop.Add(JsonField.Text(ref reader, $"{name}[{index}]", 1, RequestLimits.StopTextBytes));
         }
     }

@@ -38,6 +38,16 @@ internal static class TypedMembers
             JsonField.Keep(ref reader, field, body, request.Generate.Extra);
         });
 
+    /// <summary>
+    /// A member of chats that this API has under another name. An engine would get it beside the translated one, and only one of both counts: the client
+    /// must not believe that it was obeyed.
+    /// </summary>
+    /// <param name="instead">The member of this API, or why there is none.</param>
+    public static JsonMember<TRequest> Elsewhere<TRequest>(string name, string instead)
+        where TRequest : OpenAiRequest => new(
+        name,
+        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, TRequest _) => throw RequestRefusedException.OfOtherApi(field, instead));
+
     /// <summary>A member without which the answer stays right: the engine does not get it.</summary>
     public static JsonMember<TRequest> LeftOut<TRequest>(string name, JsonType type)
         where TRequest : OpenAiRequest => new(

@@ -140,6 +140,16 @@ public sealed class ResponsesRequestTests
     [InlineData("""{"input": "hi", "stream_options": 5}""", "stream_options", "5 is not an object")]
     [InlineData("""{"input": "hi", "reasoning": {"summary": 5}}""", "reasoning.summary", "5 is not a string")]
     [InlineData("""{"input": "hi", "text": {"verbosity": 5}}""", "text.verbosity", "5 is not a string")]
+    [InlineData("""{"input": "hi", "reasoning": {"generate_summary": 5}}""", "reasoning.generate_summary", "5 is not a string")]
+    [InlineData("""{"input": "hi", "metadata": {"a": 5}}""", "metadata.a", "5 is not a string")]
+    [InlineData(
+        """{"input": "hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "description": 5}}}""",
+        "text.format.description", "5 is not a string")]
+    [InlineData("""{"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}""", "input[0].content[0].input_audio", "missing")]
+    [InlineData("""{"input": [{"role": "user", "content": [{"type": "input_audio", "input_audio": 5}]}]}""", "input[0].content[0].input_audio", "5 is not")]
+    [InlineData(
+        """{"input": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": 5}}]}]}""",
+        "input[0].content[0].input_audio.format", "5 is not a string")]
     [InlineData("""{"input": "hi", "include": "x"}""", "include", "not an array")]
     [InlineData("""{"input": "hi", "include": ["reasoning.encrypted_content", "bogus"]}""", "include[1]", "bogus")]
     [InlineData("""{"input": "hi", "tools": [{"type": "zzz"}]}""", "tools[0].type", "zzz")]
@@ -175,6 +185,32 @@ public sealed class ResponsesRequestTests
 
         Assert.Equal(expected, generate.HasLogprobs ? generate.Logprobs : null);
     }
+
+    /// <summary>Members of chats that this API has under another name: an engine would get them beside the translated ones, which come first.</summary>
+    [Theory]
+    [InlineData("messages", "input")]
+    [InlineData("max_tokens", "max_output_tokens")]
+    [InlineData("max_completion_tokens", "max_output_tokens")]
+    [InlineData("response_format", "text.format")]
+    [InlineData("reasoning_effort", "reasoning.effort")]
+    [InlineData("verbosity", "text.verbosity")]
+    [InlineData("logprobs", "top_logprobs")]
+    [InlineData("functions", "tools")]
+    [InlineData("function_call", "tool_choice")]
+    public void Read_MemberWithAnotherNameInThisApi_IsRefusedWithThatName(string name, string allowed)
+    {
+        var refused = Assert.Throws<RequestRefusedException>(() => Read($$"""{"input": "hi", "{{name}}": 5}"""));
+
+        Assert.Equal((name, "unsupported_parameter"), (refused.Field, refused.Code));
+        Assert.EndsWith($"allowed: {allowed}", refused.Message, StringComparison.Ordinal);
+        Assert.Empty(Read($$"""{"input": "hi", "{{name}}": null}""").Generate.Extra);
+    }
+
+    [Fact]
+    public void Read_DescriptionOfASchema_IsPassedOn() => Assert.Equal(
+        """{"type":"json_schema","json_schema":{"name":"n","description":"d","schema":{}}}""",
+        Read("""{"input": "hi", "text": {"format": {"type": "json_schema", "name": "n", "description": "d", "schema": {}}}}""")
+            .Generate.Chat.ResponseFormat.ToStringUtf8());
 
     [Fact]
     public void Read_NullMembers_CountAsAbsent() => Assert.Empty(Read("""

@@ -12,7 +12,7 @@ internal static class MediaParts
         {
             "input_image" => Image(part),
             "input_file" => File(part),
-            "input_audio" => part.Raw.ToArray(),
+            "input_audio" => Audio(part),
             _ => throw type.NotAllowed("input_text, input_image, input_file, input_audio"),
         };
     }
@@ -35,6 +35,14 @@ internal static class MediaParts
         [
             .. "{\"type\":\"file\",\"file\":{\"filename\":"u8, .. name, .. ",\"file_data\":"u8, .. part.Require("file_data", "a data URL").RawText(), .. "}}"u8,
         ];
+    }
+
+    private static byte[] Audio(JsonPart part)
+    {
+        var audio = part.Require("input_audio", "an object with data and format").AsObject("an object with data and format");
+        audio.Require("data", "a string").RawText();
+        audio.Require("format", "a string").RawText();
+        return part.Raw.ToArray();
     }
 
     private static void RefuseStored(JsonPart part)

@@ -27,6 +27,14 @@ internal static class ResponsesMembers
         ("prompt_cache_options", JsonType.Object), ("context_management", JsonType.ObjectOrArray), ("moderation", JsonType.TextOrObject),
     ];
 
+    /// <summary>Members of chats that ask here by another name.</summary>
+    private static readonly (string Name, string Instead)[] Elsewhere =
+    [
+        ("messages", "input"), ("max_tokens", "max_output_tokens"), ("max_completion_tokens", "max_output_tokens"), ("response_format", "text.format"),
+        ("reasoning_effort", "reasoning.effort"), ("verbosity", "text.verbosity"), ("logprobs", "top_logprobs"), ("functions", "tools"),
+        ("function_call", "tool_choice"),
+    ];
+
     /// <summary>What <c>include</c> may ask for. Only log probabilities exist here; the rest, such as encrypted reasoning, is left out.</summary>
     private static readonly string[] Includable =
     [
@@ -38,6 +46,7 @@ internal static class ResponsesMembers
     [
         .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
         .. LeftOut.Select(member => TypedMembers.LeftOut<ResponsesRequest>(member.Name, member.Type)),
+        .. Elsewhere.Select(member => TypedMembers.Elsewhere<ResponsesRequest>(member.Name, member.Instead)),
         TypedMembers.Kept<ResponsesRequest>("user", JsonType.Text),
         TypedMembers.Kept<ResponsesRequest>("prompt_cache_key", JsonType.Text),
         Refused("previous_response_id", NothingIsKept),
@@ -56,7 +65,7 @@ internal static class ResponsesMembers
         Part("parallel_tool_calls", (request, part) => request.ParallelToolCalls = part),
         Part("text", (request, part) => request.Text = part),
         Part("reasoning", (request, part) => request.Reasoning = part),
-        Part("metadata", (request, part) => request.Metadata = part.AsObject("an object of strings")),
+        Part("metadata", (request, part) => request.Metadata = OfTexts(part)),
     ], request => request.Generate.Extra, static _ => { });
 
     /// <summary>Reads a body.</summary>
@@ -72,6 +81,13 @@ internal static class ResponsesMembers
     private static Member Part(string name, Action<ResponsesRequest, JsonPart> set) => new(
         name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, ResponsesRequest request) => set(request, JsonPart.Read(ref reader, field)));
+
+    private static JsonPart OfTexts(JsonPart part)
+    {
+        foreach (var member in part.AsObject("an object of strings").Members())
+            member.RawText();
+        return part;
+    }
 
     private static Member Refused(string name, string allowed) => new(
         name,
@@ -121,6 +137,7 @@ internal static class ResponsesMembers
             request.Generate.Extra.Add(new RawMember { Name = "parallel_tool_calls", Json = ByteString.CopyFromUtf8(isParallel ? "true" : "false") });
         var reasoning = request.Reasoning?.AsObject("an object with effort and summary");
         reasoning?.Find("summary")?.Text();
+        reasoning?.Find("generate_summary")?.Text(); // the older name of summary
         if (reasoning?.Find("effort") is { } effort)
             ReasoningEffort.Add(request.Generate, effort);
         SettleFormat(request);
@@ -148,9 +165,10 @@ internal static class ResponsesMembers
     private static ByteString Schema(JsonPart format)
     {
         var name = format.Require("name", "a string").RawText();
+        var description = format.Find("description") is { } given ? (byte[])[.. ",\"description\":"u8, .. given.RawText()] : [];
         var schema = format.Require("schema", "a JSON schema").AsObject("a JSON schema").Raw;
         var strict = format.Find("strict")?.Flag() ?? false ? ",\"strict\":true"u8 : default;
         return UnsafeByteOperations.UnsafeWrap((byte[])[
-            .. "{\"type\":\"json_schema\",\"json_schema\":{\"name\":"u8, .. name, .. strict, .. ",\"schema\":"u8, .. schema, .. "}}"u8]);
+            .. "{\"type\":\"json_schema\",\"json_schema\":{\"name\":"u8, .. name, .. description, .. strict, .. ",\"schema\":"u8, .. schema, .. "}}"u8]);
     }
 }
