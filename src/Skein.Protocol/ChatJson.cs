@@ -227,7 +227,9 @@ public static class ChatJson
         }
     }
 
-    /// <summary>Checks a content part. Members come in any order: which of them matters is known at the end. What is not text is the engine's to judge.</summary>
+    /// <summary>
+    /// Checks a content part. Members come in any order: which of them matters is known at the end. What is not text is the engine's to judge.
+    /// </summary>
     private static void CheckPart(ref Utf8JsonReader reader, int index, int part)
     {
         // Null: no type.
