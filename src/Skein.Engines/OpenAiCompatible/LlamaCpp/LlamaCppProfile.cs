@@ -67,8 +67,11 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override async ValueTask<ITokenDialect?> ConnectTokensAsync(
         EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
-        new LlamaCppDialect(http, await TokenBytes.ReadAsync(
-            http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken), models[0].SystemFingerprint);
+        new LlamaCppDialect(
+            http,
+            await TokenBytes.ReadAsync(
+                http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken),
+            models[0].SystemFingerprint);
 
     // They change how the chat call divides its answer. With the format none it does not, unless it looks for calls.
     public override bool TakesTokens(GenerateRequest request) =>
@@ -93,8 +96,9 @@ internal sealed class LlamaCppProfile : ServerProfile
     {
         RequestChecks.RefuseBestOfAndSuffix(request);
         // Its own name of n: the answers of a call with it come mixed.
-        if (request.Extra.FirstOrDefault(member => member.Name == "n_cmpl") is { } several && several.Json.Span is not [(byte)'1'] && !ResumeTiers.IsAbsent(several))
-            throw RequestChecks.Refused("n_cmpl", several.Json.ToStringUtf8(), "1, or absent; n asks for several answers");
+        var several = request.Extra.FirstOrDefault(member => member.Name == "n_cmpl" && !ResumeTiers.IsAbsent(member))?.Json.ToStringUtf8();
+        if (several is not (null or "1"))
+            throw RequestChecks.Refused("n_cmpl", several, "1, or absent; n asks for several answers");
     }
 
     public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);
