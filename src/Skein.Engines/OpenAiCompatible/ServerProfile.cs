@@ -143,4 +143,8 @@ internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots,
 /// <param name="Identity">Everything reported that distinguishes the model from others, in a fixed order.</param>
 /// <param name="Metadata">Its other members in the server's list, a JSON object of at most 4,096 bytes; empty: none.</param>
 /// <param name="IsGenerating">False if the server reports that it generates no text.</param>
-internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity, ByteString Metadata, bool IsGenerating = true);
+internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity, ByteString Metadata, bool IsGenerating = true)
+{
+    /// <summary>See <see cref="Tokens.ITokenDialect.SystemFingerprint"/>.</summary>
+    public string SystemFingerprint { get; init; } = "";
+}

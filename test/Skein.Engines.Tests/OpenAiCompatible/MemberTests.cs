@@ -204,6 +204,46 @@ public class MemberTests
         Assert.Empty(frames[^1].RawChunk);
     }
 
+    /// <summary>The server has a limit of its own, which no call tells, and another name for several answers.</summary>
+    [Fact]
+    public async Task GenerateAsync_LlamaCpp_AsksForNoLengthThatTheClientDidNotAskFor()
+    {
+        var counts = new List<int?>();
+        using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", body =>
+        {
+            counts.Add(body.Whole("n_predict"));
+            return ["""{"content":"a","tokens":[1],"tokens_predicted":1,"stop":true,"stop_type":"limit"}"""];
+        });
+        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
+        var dialect = new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()]), "b11669-Debian");
+        var generation = new TokenGeneration(dialect, new ChatReasoning(null, false, false));
+
+        foreach (var request in (GenerateRequest[])[new() { Text = "x" }, new() { Text = "x", MaxTokens = 7 }])
+        {
+            await foreach (var frame in generation.RunAsync(request, new ModelDescription { Name = "m", ContextTokens = 64 }, ResumeTier.Tokens, Cancellation))
+            {
+                if (frame.Start is { } start)
+                    Assert.Equal("b11669-Debian", start.SystemFingerprint);
+            }
+        }
+
+        Assert.Equal([null, 7], counts);
+    }
+
+    [Theory]
+    [InlineData("2", false)]
+    [InlineData("1", true)]
+    [InlineData("null", true)]
+    public void Check_LlamaCppsOwnNameOfN_IsRefused(string json, bool isAllowed)
+    {
+        var request = new GenerateRequest { Text = "x", Extra = { new RawMember { Name = "n_cmpl", Json = ByteString.CopyFromUtf8(json) } } };
+
+        var refusal = Record.Exception(() => new LlamaCppProfile().Check(request));
+
+        Assert.Equal(isAllowed, refusal is null);
+        Assert.True(isAllowed || refusal is FaultException { Param: "n_cmpl" });
+    }
+
     [Fact]
     public async Task DescribeAsync_Model_HasWhatTheServerSaysOfIt()
     {

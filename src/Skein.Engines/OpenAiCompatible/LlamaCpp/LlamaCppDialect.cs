@@ -8,10 +8,15 @@ using Skein.Engines.Requests;
 namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>llama.cpp's own calls: <c>/apply-template</c>, <c>/tokenize</c>, <c>/completion</c>.</summary>
-internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : ITokenDialect
+internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary, string systemFingerprint = "") : ITokenDialect
 {
     /// <summary>More would take as long as to make the answer again.</summary>
     private const int MostUnknown = 32;
+
+    public string SystemFingerprint => systemFingerprint;
+
+    // Its flag --predict, which no call tells, and the context.
+    public bool KnowsLongest => true;
 
     public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
         http,

@@ -57,15 +57,21 @@ internal sealed class LlamaCppProfile : ServerProfile
         var context = defaults?.Whole("n_ctx") ?? 0;
         return new ServerFacts(
             [.. models.Select(model =>
-                new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}", MetadataOf(model)))],
+                new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}", MetadataOf(model))
+                {
+                    SystemFingerprint = props.Text("build_info") ?? "",
+                })],
             slots,
             template.Contains("think", StringComparison.Ordinal) || template.Contains("<|channel|>", StringComparison.Ordinal));
     }
 
     public override async ValueTask<ITokenDialect?> ConnectTokensAsync(
         EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
-        new LlamaCppDialect(http, await TokenBytes.ReadAsync(
-            http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken));
+        new LlamaCppDialect(
+            http,
+            await TokenBytes.ReadAsync(
+                http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken),
+            models[0].SystemFingerprint);
 
     // They change how the chat call divides its answer. With the format none it does not, unless it looks for calls.
     public override bool TakesTokens(GenerateRequest request) =>
@@ -86,7 +92,14 @@ internal sealed class LlamaCppProfile : ServerProfile
             || ChatJson.Outline(chat.Messages).Begun is not null);
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
-    public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);
+    public override void Check(GenerateRequest request)
+    {
+        RequestChecks.RefuseBestOfAndSuffix(request);
+        // Its own name of n: the answers of a call with it come mixed.
+        var several = request.Extra.FirstOrDefault(member => member.Name == "n_cmpl" && !ResumeTiers.IsAbsent(member))?.Json.ToStringUtf8();
+        if (several is not (null or "1"))
+            throw RequestChecks.Refused("n_cmpl", several, "1, or absent; n asks for several answers");
+    }
 
     public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);
 

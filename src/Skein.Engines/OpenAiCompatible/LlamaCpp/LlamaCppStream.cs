@@ -81,7 +81,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     public static ReadOnlyMemory<byte> BodyOf(GenerateRequest request, IEnumerable<uint> prompt, int? tokens, bool isStream)
     {
         var body = new RequestJson()
-            .Ids("prompt", prompt).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
+            .Ids("prompt", prompt).Whole("n_predict", tokens).Flag("stream", isStream).Flag("return_tokens", true)
             .LlamaCppSampling(request.Sampling);
         body.Whole(LlamaCppProbabilities.Member, LlamaCppProbabilities.CountOf(request));
         // The last event, which tells what was cached, is not awaited behind a stop text.

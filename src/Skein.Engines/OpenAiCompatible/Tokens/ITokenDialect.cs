@@ -12,6 +12,14 @@ internal interface ITokenDialect
     /// <summary>Member of a choice in which the server's own calls tell the stop text that ended the answer; null: they do not.</summary>
     string? StopMember => null;
 
+    /// <summary>The server's own name for its configuration, as its other calls have it in their answers. Default (empty): they have none.</summary>
+    string SystemFingerprint => "";
+
+    /// <summary>
+    /// Whether its calls for ids end where its other calls do if no number of tokens is asked for. Default (false): they have a small limit of their own.
+    /// </summary>
+    bool KnowsLongest => false;
+
     /// <summary>Ids of the answer to the <see cref="EngineCanary"/>.</summary>
     /// <exception cref="FaultException">The server returns no ids.</exception>
     ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken);

@@ -51,7 +51,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
             HasShownLogprobsOnly = split is { IsDivided: true } && !request.Whole && dialect.StreamsShownLogprobsOnly,
         };
         RefuseCalls(answer, form);
-        yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
+        yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo, dialect.SystemFingerprint);
 
         var end = default(AnswerEnd);
         if (answer.IsComplete)
@@ -137,10 +137,10 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         return end is null ? "" : Encoding.UTF8.GetString(await dialect.TextOfAsync(end, cancellationToken));
     }
 
-    private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>
+    private int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>
         // The server judges the client's number; without one, its token call would not use the rest of the context.
         request.HasMaxTokens ? (int)request.MaxTokens
-        : model.ContextTokens > 0 ? RequestChecks.MaxTokens(request, promptTokens, (int)model.ContextTokens)
+        : model.ContextTokens > 0 && !dialect.KnowsLongest ? RequestChecks.MaxTokens(request, promptTokens, (int)model.ContextTokens)
         : null;
 
     private async ValueTask<byte[]> EchoAsync(TokenCall call, CancellationToken cancellationToken) => call.Request.TokenIds is null

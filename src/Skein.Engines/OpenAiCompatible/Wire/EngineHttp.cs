@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 
@@ -14,20 +15,24 @@ internal sealed class EngineHttp : IDisposable
     private const int MaxWholeAnswerBytes = 32 << 20;
     private const int MostLocationChars = 200;
 
-    private readonly HttpClient _client;
+    // Not a client, which would link another cancellation and combine the addresses anew for each request.
+    private readonly HttpMessageInvoker _server;
     private readonly OpenAiEngineOptions _options;
+    private readonly Uri _root;
+    private readonly AuthenticationHeaderValue? _key;
+
+    /// <summary>The addresses of generating calls, by their paths.</summary>
+    private readonly ConcurrentDictionary<string, Uri> _addresses = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
 
     public EngineHttp(OpenAiEngineOptions options, HttpMessageHandler handler, TimeProvider time)
     {
         (_options, _time) = (options, time);
-        _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
-        Name = $"the engine at {_client.BaseAddress}{ProxyOf(_client.BaseAddress)}";
-        Address = new EngineAddress(Name, _client.BaseAddress);
-        if (options.ApiKey is { } key)
-            _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        foreach (var (name, value) in options.Headers)
-            _client.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
+        _server = new HttpMessageInvoker(handler);
+        _root = RootOf(options.BaseUrl);
+        _key = options.ApiKey is { } key ? new AuthenticationHeaderValue("Bearer", key) : null;
+        Name = $"the engine at {_root}{ProxyOf(_root)}";
+        Address = new EngineAddress(Name, _root);
     }
 
     /// <summary>The server with its address, and the proxy of the environment that leads to it, for messages to the operator.</summary>
@@ -200,7 +205,7 @@ internal sealed class EngineHttp : IDisposable
         return EngineErrors.IsError(json) ? throw EngineErrors.FromEvent(Name, data) : json;
     }
 
-    public void Dispose() => _client.Dispose();
+    public void Dispose() => _server.Dispose();
 
     // A proxy that HTTP_PROXY and the like set for everything answers in the place of servers, and its errors look like theirs.
     private static string ProxyOf(Uri url) =>
@@ -222,9 +227,9 @@ internal sealed class EngineHttp : IDisposable
     private async Task<HttpResponseMessage> SendAsync(
         string path, ReadOnlyMemory<byte> json, GenerateRequest request, CancellationToken cancellationToken)
     {
-        using var message = new HttpRequestMessage(HttpMethod.Post, path) { Content = ContentOf(json) };
+        using var message = new HttpRequestMessage(HttpMethod.Post, _addresses.GetOrAdd(path, AddressOf)) { Content = ContentOf(json) };
         Identify(message.Headers, request.RequestId, request.TraceParent, request.TraceState);
-        var response = await _client.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        var response = await RequestAsync(message, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK)
             return response;
 
@@ -232,9 +237,32 @@ internal sealed class EngineHttp : IDisposable
             throw ErrorOf(ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)), path);
     }
 
+    private Uri AddressOf(string path) => new(_root, path);
+
+    /// <summary>Sends a request, whose address may be relative to the server's. The answer's body is not read.</summary>
+    private Task<HttpResponseMessage> RequestAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true })
+            request.RequestUri = request.RequestUri is null ? _root : new Uri(_root, request.RequestUri);
+        // What the caller set has priority.
+        request.Headers.Authorization ??= _key;
+        if (_options.Headers.Count > 0)
+            AddHeaders(request.Headers);
+        return _server.SendAsync(request, cancellationToken);
+    }
+
+    private void AddHeaders(HttpRequestHeaders headers)
+    {
+        foreach (var (name, value) in _options.Headers)
+        {
+            if (!headers.NonValidated.Contains(name))
+                headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
     private async Task<HttpResponseMessage> SuccessAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        var response = await RequestAsync(request, cancellationToken);
         if (response.IsSuccessStatusCode)
             return response;
 
@@ -301,7 +329,7 @@ internal sealed class EngineHttp : IDisposable
 
     private async Task<EngineReply> ReadAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        using var response = await RequestAsync(request, cancellationToken);
         await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
         return ReplyOf(response, await response.Content.ReadAsByteArrayAsync(cancellationToken));
     }
