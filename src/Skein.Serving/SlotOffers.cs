@@ -18,6 +18,9 @@ internal readonly record struct QueueReport(TimeSpan Waited, TimeSpan? NextWaite
         : null;
 
     public TimeSpan OldestWaited => NextWaited > Waited ? NextWaited.Value : Waited;
+
+    /// <summary>By how much the younger one of the two came later; null: there is one only.</summary>
+    public TimeSpan? Gap => NextWaited is { } next ? (next - Waited).Duration() : null;
 }
 
 internal readonly record struct SlotOffer(string Gateway, uint Number);
@@ -27,11 +30,18 @@ internal readonly record struct SlotOffer(string Gateway, uint Number);
 /// caller that cannot receive offers (it has no bus) may take an offered slot once it has waited longer than the offer's owner. Inactive until a request
 /// is refused. Not thread-safe; <see cref="SlotTable"/> serialises.
 /// </summary>
-/// <remarks>Invariant after <see cref="Fill"/>: while a gateway waits for an offer, every free slot is reserved for some gateway.</remarks>
+/// <remarks>
+/// A gateway has one offer at a time, but several slots can become free together, as those of answers of equal length do. Then the next waiter of a gateway
+/// with an offer may be older than those of the others, and the slots are held back until that gateway has told it, which takes a round trip. Invariant after
+/// <see cref="Fill"/>: while a gateway waits for an offer, every free slot is reserved for some gateway or held back.
+/// </remarks>
 internal sealed class SlotOffers
 {
     /// <summary>Lifetime of an offer: many round trips to the gateway, but short compared with a generation.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>An offered slot is not for a waiter when another gateway's has waited so many times as long. Less is not worth a round trip.</summary>
+    public const double MuchLonger = 1.5;
 
     /// <summary>Most rows; gateways beyond it get no offers. Each row belongs to a live bus, so forged names cannot add more.</summary>
     public const int MostGateways = 1024;
@@ -50,17 +60,29 @@ internal sealed class SlotOffers
     public bool Remembers(string gateway) => _rows.ContainsKey(gateway);
 
     /// <summary>
-    /// Whether a request may take a free slot: one offered to its gateway, an unreserved one, or one offered to a gateway that has waited less.
+    /// Whether a request may take a free slot: one offered to its gateway, an unreserved one unless another gateway's next waiter is older, or one offered to
+    /// a gateway that has waited less.
     /// </summary>
     public bool MayTake(string caller, QueueReport? queue, int free, TimeSpan now)
     {
         if (free <= 0)
             return false;
 
-        if (free > Kept || HasOffer(caller))
-            return true;
-
         var since = queue is { } report ? now - report.Waited : _polling.Since(caller, now) ?? now;
+        if (_rows.TryGetValue(caller, out var own) && own.Offer != 0)
+        {
+            if (!IsOlder(now - (MuchLonger * (now - since)), caller))
+                return true;
+
+            // Another replica has served the waiter for which the slot was offered.
+            Withdraw(own);
+            own.Since = since;
+            return false;
+        }
+
+        if (free > Kept)
+            return !IsOlder(since, caller);
+
         var youngest = _rows.Values.Where(row => row.Offer != 0).MaxBy(row => row.Since)!;
         if (since >= youngest.Since)
             return false;
@@ -78,7 +100,7 @@ internal sealed class SlotOffers
         Forget(caller);
         _polling.Forget(caller);
         if (queue?.NextWaited is { } waited)
-            Remember(caller, now - waited);
+            Remember(caller, now - waited, queue?.Gap);
     }
 
     /// <summary>Records that a request of this gateway was refused.</summary>
@@ -93,11 +115,12 @@ internal sealed class SlotOffers
         else if (_rows.TryGetValue(caller, out var row))
         {
             row.Since = since < row.Since ? since : row.Since;
+            row.Gap ??= queue?.Gap;
         }
         else
         {
             _polling.Forget(caller);
-            Remember(caller, since);
+            Remember(caller, since, queue?.Gap);
         }
     }
 
@@ -137,6 +160,9 @@ internal sealed class SlotOffers
 
         while (free > Kept && _rows.Values.Where(row => row.Offer == 0).MinBy(row => row.Since) is { } oldest)
         {
+            if (_rows.Values.Any(row => row.Offer != 0 && row.NextSince < oldest.Since))
+                break;
+
             oldest.Offer = ++_lastNumber == 0 ? ++_lastNumber : _lastNumber;
             oldest.OfferEnds = now + Lifetime;
             Kept++;
@@ -146,12 +172,15 @@ internal sealed class SlotOffers
         return Kept == 0 ? null : _rows.Values.Where(row => row.Offer != 0).Min(row => row.OfferEnds);
     }
 
+    /// <summary>Whether the next waiter of another gateway began to wait before that time.</summary>
+    private bool IsOlder(TimeSpan since, string caller) => _rows.Values.Any(row => row.Gateway != caller && row.NextSince < since);
+
     private bool HasOffer(string gateway) => _rows.TryGetValue(gateway, out var row) && row.Offer != 0;
 
-    private void Remember(string gateway, TimeSpan since)
+    private void Remember(string gateway, TimeSpan since, TimeSpan? gap)
     {
         if (_rows.Count < MostGateways)
-            _rows[gateway] = new GatewayRow(gateway) { Since = since };
+            _rows[gateway] = new GatewayRow(gateway) { Since = since, Gap = gap };
     }
 
     private void Withdraw(GatewayRow row)
@@ -169,6 +198,12 @@ internal sealed class SlotOffers
 
         /// <summary>When its oldest waiter began to wait, on this replica's clock.</summary>
         public TimeSpan Since { get; set; }
+
+        /// <summary>By how much later a waiter came than the one before it, as far as known.</summary>
+        public TimeSpan? Gap { get; set; }
+
+        /// <summary>When the waiter began to wait that its next slot but the offered one is for; null: unknown. After an offer it is an estimate.</summary>
+        public TimeSpan? NextSince => Offer == 0 ? Since : Since + Gap;
 
         /// <summary>Number of its offer; 0: none.</summary>
         public uint Offer { get; set; }

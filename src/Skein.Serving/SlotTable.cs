@@ -155,6 +155,7 @@ internal sealed class SlotTable : IDisposable
                 if (caller.Length > 0)
                     _offers.Refused(caller, queue, takesOffers, Now);
 
+                OfferFreeSlots();
                 return SlotAnswer.Full;
             }
 

@@ -43,6 +43,78 @@ public class SlotOffersTests
         Assert.False(MayTake("a", waitedMs: 0, free: 0, atMs: 0));
     }
 
+    /// <summary>Slots that became free together went to the gateways in turn, however old their waiters were.</summary>
+    [Fact]
+    public void Fill_SlotsBecomeFreeTogether_GoInTheOrderOfAllWaiters()
+    {
+        Refuse("old", waitedMs: 500, atMs: 0, nextWaitedMs: 490);
+        Refuse("young", waitedMs: 300, atMs: 0);
+
+        Fill(free: 3, atMs: 0);
+        Took("old", waitedMs: 501, nextWaitedMs: 491, atMs: 1);
+        Fill(free: 2, atMs: 1);
+        Took("old", waitedMs: 492, nextWaitedMs: 100, atMs: 2);
+        Fill(free: 1, atMs: 2);
+
+        Assert.Equal(["old", "old", "young"], _made.Select(offer => offer.Gateway));
+    }
+
+    [Fact]
+    public void Fill_NextWaiterOfAGatewayWithAnOfferIsYounger_NoSlotIsHeldBack()
+    {
+        Refuse("old", waitedMs: 500, atMs: 0, nextWaitedMs: 100);
+        Refuse("young", waitedMs: 300, atMs: 0);
+
+        Fill(free: 2, atMs: 0);
+
+        Assert.Equal(["old", "young"], _made.Select(offer => offer.Gateway));
+    }
+
+    [Fact]
+    public void Fill_GatewayWithAnOfferIsSilent_SlotsAreHeldBackUntilItsOfferEnds()
+    {
+        Refuse("silent", waitedMs: 500, atMs: 0, nextWaitedMs: 490);
+        Refuse("other", waitedMs: 300, atMs: 0);
+
+        Fill(free: 2, atMs: 0);
+        Assert.Single(_made);
+        Assert.Equal(100, Fill(free: 2, atMs: 50));
+
+        Assert.Equal(["silent", "other"], _made.Select(offer => offer.Gateway));
+    }
+
+    [Fact]
+    public void MayTake_SlotIsHeldBack_OnlyByTheOldestWaiterOfAll()
+    {
+        Refuse("old", waitedMs: 500, atMs: 0, nextWaitedMs: 490);
+        Refuse("young", waitedMs: 300, atMs: 0);
+        Fill(free: 2, atMs: 0);
+
+        Assert.False(MayTake("young", waitedMs: 300, free: 2, atMs: 0));
+        Assert.False(MayTake("new", waitedMs: 0, free: 2, atMs: 0));
+        Assert.True(MayTake("new", waitedMs: 495, free: 2, atMs: 0));
+        Assert.True(MayTake("old", waitedMs: 490, free: 2, atMs: 0));
+    }
+
+    /// <summary>Each replica remembered the oldest waiter of a gateway until its own next offer, even if another replica had served it.</summary>
+    [Fact]
+    public void MayTake_WaiterOfTheOfferWasServedElsewhere_SlotGoesToTheOlderOneOfAnotherGateway()
+    {
+        Refuse("a", waitedMs: 500, atMs: 0);
+        Refuse("b", waitedMs: 300, atMs: 0);
+        Fill(free: 1, atMs: 0);
+
+        Assert.True(MayTake("a", waitedMs: 250, free: 1, atMs: 0));
+        Assert.False(MayTake("a", waitedMs: 150, free: 1, atMs: 0));
+        Refuse("a", waitedMs: 150, atMs: 0);
+        Fill(free: 1, atMs: 0);
+
+        Assert.Equal(["a", "b"], _made.Select(offer => offer.Gateway));
+        Took("b", nextWaitedMs: 100, atMs: 1, waitedMs: 301);
+        Fill(free: 1, atMs: 2);
+        Assert.Equal("a", _made[^1].Gateway);
+    }
+
     [Fact]
     public void Fill_OfferNotTakenInFiftyMilliseconds_GoesToTheNextAndIsNotRepeated()
     {
@@ -202,6 +274,8 @@ public class SlotOffersTests
 
             Fill(Slots - running, atMs);
             Assert.InRange(_offers.Kept, 0, Slots - running);
+            // Slots are held back only as long as an offer lasts.
+            Assert.True(_offers.Kept > 0 || running == Slots || _offers.Waiting == 0, "a slot is neither kept nor free for all while gateways wait");
             Assert.Equal(_offers.Kept, Enumerable.Range(0, Names).Count(i => _offers.KeptFrom($"g{i}") < _offers.Kept));
         }
 
@@ -218,11 +292,11 @@ public class SlotOffersTests
 
     private static TimeSpan Milliseconds(int milliseconds) => TimeSpan.FromMilliseconds(milliseconds);
 
-    private void Refuse(string gateway, int waitedMs, int atMs) =>
-        _offers.Refused(gateway, new QueueReport(Milliseconds(waitedMs), NextWaited: null), takesOffers: true, At(atMs));
+    private void Refuse(string gateway, int waitedMs, int atMs, int? nextWaitedMs = null) =>
+        _offers.Refused(gateway, new QueueReport(Milliseconds(waitedMs), nextWaitedMs is { } next ? Milliseconds(next) : null), takesOffers: true, At(atMs));
 
-    private void Took(string gateway, int nextWaitedMs, int atMs) =>
-        _offers.Took(gateway, new QueueReport(TimeSpan.Zero, Milliseconds(nextWaitedMs)), At(atMs));
+    private void Took(string gateway, int nextWaitedMs, int atMs, int waitedMs = 0) =>
+        _offers.Took(gateway, new QueueReport(Milliseconds(waitedMs), Milliseconds(nextWaitedMs)), At(atMs));
 
     private bool MayTake(string gateway, int waitedMs, int free, int atMs) =>
         _offers.MayTake(gateway, new QueueReport(Milliseconds(waitedMs), NextWaited: null), free, At(atMs));

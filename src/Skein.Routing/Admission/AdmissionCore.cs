@@ -62,7 +62,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health,
     {
         replica.LastTurn = ++_turns;
         _isSuspectRunning |= request.IsSuspect;
-        _refusals.Estimators.Of(request.Model).Leased(now);
+        _refusals.Estimators.Leased(request.Model, now);
         return new Reservation(replica, replica.Reserve(now), NextSince(replica))
         {
             Breaks = replica.Breaks, IsSuspect = request.IsSuspect, Request = request,
@@ -97,10 +97,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health,
     {
         while (Waiting > 0 && _lines.Next(model => UsableBy(model, now)) is { } next)
         {
-            var model = next.Request.Model;
             var replica = Pick(next.Request, now, isUsed: true)!;
             _lines.Serve(next, _shares.Of(replica)!);
-            _refusals.Estimators.Of(model).Granted(now, isLast: _lines.Of(model) is null);
             grants.Add((next, Reserve(replica, next.Request, now)));
         }
     }
@@ -123,12 +121,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health,
 
     /// <summary>Gives a slot back; no fault means a finish frame. <see cref="Dispatch"/> must follow.</summary>
     /// <param name="answerTokens">Tokens that were generated with it.</param>
-    public void Release(Reservation slot, TimeSpan held, Fault? fault, TimeSpan now, long answerTokens = 0)
+    public void Release(Reservation slot, Fault? fault, TimeSpan now, long answerTokens = 0)
     {
         var replica = slot.Replica;
         replica.Unreserve();
+        // A client that leaves frees its slot as a finish does; after other faults the answer goes on.
         if (slot.Request is { } request)
-            _refusals.Estimators.Of(request.Model).Freed(now);
+            _refusals.Estimators.Freed(request.Model, now, isEnd: fault?.Class() is null or FaultClass.Client or FaultClass.Request);
         if (slot.Charged > 0)
             Correct(slot, fault, answerTokens);
         if (IsFailure(slot, fault))
@@ -144,7 +143,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health,
         switch (fault)
         {
             case null:
-                _refusals.Estimators.Observe(replica.Description.Models, held);
                 if (Options.MeasuredWeights)
                     _weights.Ended(replica, Fleet, now);
                 break;
@@ -174,7 +172,14 @@ internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health,
     public FaultException Expired(Waiter waiter, TimeSpan now) => _refusals.Expired(waiter, _lines.Of(waiter.Request.Model), Fleet, now);
 
     /// <summary>When a caller may retry that was refused because of the gateway's own bounds: slots become free as its leases end.</summary>
-    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _refusals.Estimators.OfGateway.TakePlace(0, leased, now);
+    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now)
+    {
+        var estimator = _refusals.Estimators.OfGateway;
+        estimator.FoundNoSlot();
+        if (!estimator.HasShare)
+            estimator.Expect(leased);
+        return estimator.TakePlace(0, now);
+    }
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now) => _lines.Pausing > 0 || _lines.Models.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
@@ -213,7 +218,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, LiveHealth health,
 
     /// <summary>A waiter leaves because of its own deadline.</summary>
     /// <returns>When its caller may retry.</returns>
-    public TimeSpan PastDeadline(string model, TimeSpan now) => _refusals.PastDeadline(model, _lines.Of(model), Fleet, now);
+    public TimeSpan PastDeadline(string model, TimeSpan now) => _refusals.PastDeadline(model, _lines.Of(model), now);
 
     public int WaitingFor(string model) => _lines.Of(model)?.Count ?? 0;
 

@@ -182,7 +182,7 @@ public sealed partial class AdmissionQueue : IDisposable
         Interlocked.Decrement(ref _leased);
         Change(now =>
         {
-            _core.Release(lease.Reservation, now - lease.GrantedAt, fault, now, lease.AnswerTokens);
+            _core.Release(lease.Reservation, fault, now, lease.AnswerTokens);
             if (report is not null)
                 _core.Report(lease.Replica, report, now);
         });

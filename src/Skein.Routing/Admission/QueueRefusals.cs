@@ -37,6 +37,9 @@ internal sealed class QueueRefusals(AdmissionOptions options)
         var model = request.Model;
         var waiting = queue?.Count ?? 0;
         var estimator = Estimators.Of(model);
+        estimator.FoundNoSlot();
+        if (!estimator.HasShare)
+            estimator.Expect(Expected(fleet.Serving(model), now));
         var most = MostWaiting(model);
         // Places of callers that were told to come back are kept for them, but not so many that slots could become idle.
         var kept = request.Traits.IsRetry ? 0 : Math.Min(estimator.ExpectedAt(now), most / 2);
@@ -52,7 +55,7 @@ internal sealed class QueueRefusals(AdmissionOptions options)
                 ? $"its queue has prompts of about {tokens} tokens, of {Options.QueuePromptTokens} allowed"
                 : $"its queue is full ({waiting} waiting)";
             throw new FaultException(
-                Fault.QueueFull, $"all slots for model '{model}' are busy and {why}", retryAfter: RetryAfter(model, queue, fleet, now));
+                Fault.QueueFull, $"all slots for model '{model}' are busy and {why}", retryAfter: RetryAfter(model, queue, now));
         }
         if (request.Traits.IsRetry)
             estimator.Returned(now);
@@ -75,7 +78,7 @@ internal sealed class QueueRefusals(AdmissionOptions options)
             return new FaultException(
                 Fault.QueueTimeout,
                 $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
-                retryAfter: RetryAfter(model, queue, fleet, now));
+                retryAfter: RetryAfter(model, queue, now));
         }
         if (waiter.IsHopeless && fleet.TroubleOf(model) is { IsFinal: true } trouble)
             return InTrouble(model, trouble.Fault, trouble.Message);
@@ -83,16 +86,16 @@ internal sealed class QueueRefusals(AdmissionOptions options)
             ? new FaultException(
                 Fault.NoReplica,
                 $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s{Because(model, fleet)}",
-                retryAfter: ReplicaReturn + RetryAfter(model, queue, fleet, now))
+                retryAfter: ReplicaReturn + RetryAfter(model, queue, now))
             : Unknown(model, fleet);
     }
 
     /// <summary>A waiter leaves because of its own deadline.</summary>
     /// <returns>When its caller may retry.</returns>
-    public TimeSpan PastDeadline(string model, ModelQueue? queue, FleetSnapshot fleet, TimeSpan now)
+    public TimeSpan PastDeadline(string model, ModelQueue? queue, TimeSpan now)
     {
         _counts[(int)QueueRefusal.Deadline]++;
-        return RetryAfter(model, queue, fleet, now);
+        return RetryAfter(model, queue, now);
     }
 
     private static FaultException InTrouble(string model, Fault fault, string message) =>
@@ -111,16 +114,18 @@ internal sealed class QueueRefusals(AdmissionOptions options)
     private int MostWaiting(string model) => Math.Min(Options.QueueLength, Estimators.Of(model).ServedWithin(Options.QueueTimeout));
 
     /// <summary>Slots that this gateway can expect to use: those that others do not use now.</summary>
-    private static int SlotsOfOwn(Replica replica, TimeSpan now) =>
-        Math.Max(Math.Max(1, replica.Leased), replica.Slots - (int)Math.Round(replica.ExternalLoad(now)));
-
-    private TimeSpan RetryAfter(string model, ModelQueue? queue, FleetSnapshot fleet, TimeSpan now)
+    private static int Expected(ReadOnlySpan<Replica> serving, TimeSpan now)
     {
         var slots = 0;
-        foreach (var replica in fleet.Serving(model))
-            slots += SlotsOfOwn(replica, now);
+        foreach (var replica in serving)
+            slots += Math.Max(Math.Max(1, replica.Leased), replica.Slots - (int)Math.Round(replica.ExternalLoad(now)));
+        return slots;
+    }
+
+    private TimeSpan RetryAfter(string model, ModelQueue? queue, TimeSpan now)
+    {
         var most = MostWaiting(model);
         var ahead = Math.Max(0, (queue?.Count ?? 0) - most) + Math.Min(SparePlaces, most / 8);
-        return Estimators.Of(model).TakePlace(ahead, slots, now);
+        return Estimators.Of(model).TakePlace(ahead, now);
     }
 }

@@ -4,7 +4,8 @@ namespace Skein.Routing.Admission;
 /// Tells refused callers when to come back, and expects them: each gets the next time at which the queue has room, so that returns spread at a little less than
 /// the rate at which slots become free. New requests do not take the places of those who are expected. Used under the admission lock.
 /// </summary>
-internal sealed class RetryAfterEstimator
+/// <param name="others">That of all models together: what it measured holds until the own model has measured more; null: this is it.</param>
+internal sealed class RetryAfterEstimator(RetryAfterEstimator? others = null)
 {
     internal static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(50);
 
@@ -17,8 +18,13 @@ internal sealed class RetryAfterEstimator
     /// <summary>Assumed time for which a slot is held, before the first measurement.</summary>
     internal static readonly TimeSpan AssumedHold = TimeSpan.FromMilliseconds(250);
 
-    private const double Smoothing = 0.1;
     private const double Margin = 1.1;
+
+    /// <summary>Weight of a new count of the leases.</summary>
+    private const double Smoothing = 0.1;
+
+    /// <summary>A gateway that has no slot now gets one some time.</summary>
+    private const double LeastSlots = 0.1;
 
     /// <summary>Its multiples modulo 1 are never close to each other.</summary>
     private const double GoldenRatio = 0.618033988749895;
@@ -26,73 +32,65 @@ internal sealed class RetryAfterEstimator
     /// <summary>Slots that are held for this many times the mean are no chance.</summary>
     private const double MuchLonger = 4;
 
-    private const int EnoughGrants = 32;
+    private const int EnoughAnswers = 32;
     private const int MostPromises = 100_000;
 
     private readonly PriorityQueue<TimeSpan, TimeSpan> _promised = new();
-    private double _holdSeconds = AssumedHold.TotalSeconds;
-    private double _grantSeconds;
-    private double _holdAtGrants;
-    private int _grants;
-    private bool _isHoldMeasured;
-    private int _slots = 1;
-    private int _leases;
+    private readonly SlotSeconds _used = new();
+    private double _slots = 1;
     private TimeSpan _noneFreedSince;
-    private TimeSpan? _lastGrant;
     private TimeSpan _lastPlace;
     private int _rounds;
 
-    /// <summary>Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies.</summary>
-    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * (MeasuredGrantSeconds ?? _holdSeconds / _slots));
+    /// <summary>It had slots when a request found none free.</summary>
+    public bool HasShare { get; private set; }
+
+    /// <summary>Mean time for which an answer holds a slot.</summary>
+    private double HoldSeconds => _used.PerAnswer(others?.HoldSeconds ?? AssumedHold.TotalSeconds);
 
     /// <summary>
-    /// Time in which the queue moves up by one; null: too little was measured. It was measured while several waited, and follows the time for which slots are
-    /// held, which is measured all the time: a queue that is too short for two waiters would keep its old value for ever.
+    /// Time in which the queue moves up by one (Little, 1961). Slots and their use are measured however short the queue is, so that it has its places again
+    /// when answers become shorter or slots more.
     /// </summary>
-    private double? MeasuredGrantSeconds => _grants >= EnoughGrants ? _holdSeconds * (_grantSeconds / _holdAtGrants) : null;
+    private double SecondsPerGrant => HoldSeconds / _slots;
+
+    /// <summary>Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies.</summary>
+    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * SecondsPerGrant);
 
     /// <summary>A slot was leased.</summary>
     public void Leased(TimeSpan now)
     {
-        if (_leases++ == 0)
+        if (_used.Slots == 0)
             _noneFreedSince = now;
+        _used.Change(now, +1);
     }
 
-    /// <summary>A slot was given back, however its lease ended.</summary>
-    public void Freed(TimeSpan now)
+    /// <summary>A slot was given back.</summary>
+    /// <param name="isEnd">Its answer is over; otherwise it goes on with another slot.</param>
+    public void Freed(TimeSpan now, bool isEnd)
     {
-        _leases = Math.Max(0, _leases - 1);
+        _used.Change(now, -1);
+        if (isEnd)
+            _used.EndAnswer();
         _noneFreedSince = now;
     }
 
-    /// <summary>Adds the time for which a slot was leased to the moving average.</summary>
-    public void Observe(TimeSpan held)
+    /// <summary>A request found no free slot: the leases are all that this gateway has of the slots, whoever uses the others.</summary>
+    public void FoundNoSlot()
     {
-        _holdSeconds = _isHoldMeasured ? _holdSeconds + (Smoothing * (held.TotalSeconds - _holdSeconds)) : held.TotalSeconds;
-        _isHoldMeasured = true;
+        if (HasShare)
+            _slots = Math.Max(LeastSlots, _slots + (Smoothing * (_used.Slots - _slots)));
+        else if (_used.Slots > 0)
+            (_slots, HasShare) = (_used.Slots, true);
     }
 
-    /// <summary>A waiter got a slot.</summary>
-    /// <param name="isLast">No other one waits: the time to the next grant says nothing.</param>
-    public void Granted(TimeSpan now, bool isLast)
-    {
-        if (_lastGrant is { } last && _holdSeconds > 0)
-        {
-            var gap = (now - last).TotalSeconds;
-            // At first the plain mean: a moving average would hang on to the first gap.
-            _grants++;
-            var share = Math.Max(Smoothing / 4, 1.0 / _grants);
-            _grantSeconds += share * (gap - _grantSeconds);
-            _holdAtGrants += share * (_holdSeconds - _holdAtGrants);
-        }
-        _lastGrant = isLast ? null : now;
-    }
+    /// <summary>Before it had any slots: how many it can expect.</summary>
+    public void Expect(int slots) => _slots = Math.Max(1, slots);
 
-    /// <summary>
-    /// Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.
-    /// </summary>
-    public int ServedWithin(TimeSpan time) =>
-        MeasuredGrantSeconds is not { } each || each * int.MaxValue <= time.TotalSeconds ? int.MaxValue : Math.Max(1, (int)(time.TotalSeconds / each));
+    /// <summary>Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.</summary>
+    public int ServedWithin(TimeSpan time) => _used.Answers < EnoughAnswers || SecondsPerGrant * int.MaxValue <= time.TotalSeconds
+        ? int.MaxValue
+        : Math.Max(1, (int)(time.TotalSeconds / SecondsPerGrant));
 
     /// <summary>Callers that were told to come back and did not yet.</summary>
     public int ExpectedAt(TimeSpan now)
@@ -109,12 +107,10 @@ internal sealed class RetryAfterEstimator
             _promised.Dequeue();
     }
 
-    /// <summary>Time until the caller's place is reached. While no slot serves the queue, the last known number of slots is used.</summary>
+    /// <summary>Time until the caller's place is reached.</summary>
     /// <param name="ahead">Places that must become free before there is one for a caller.</param>
-    public TimeSpan TakePlace(int ahead, int slots, TimeSpan now)
+    public TimeSpan TakePlace(int ahead, TimeSpan now)
     {
-        if (slots > 0)
-            _slots = slots;
         var perPlace = PerPlace;
         var untilFree = LeastUntilFree(now);
         var free = now + (perPlace * ahead > untilFree ? perPlace * ahead : untilFree);
@@ -135,8 +131,8 @@ internal sealed class RetryAfterEstimator
     /// </summary>
     private TimeSpan LeastUntilFree(TimeSpan now)
     {
-        var held = _leases > 0 ? now - _noneFreedSince : TimeSpan.Zero;
-        var known = TimeSpan.FromSeconds(_holdSeconds * (_isHoldMeasured ? MuchLonger : 1));
+        var held = _used.Slots > 0 ? now - _noneFreedSince : TimeSpan.Zero;
+        var known = TimeSpan.FromSeconds(HoldSeconds * (_used.Answers > 0 ? MuchLonger : 1));
         return held > known ? held : TimeSpan.Zero;
     }
 }
@@ -157,16 +153,21 @@ internal sealed class RetryAfterEstimators
             // Called only for models that the fleet knows.
             if (_ofModels.Count >= MostModels)
                 _ofModels.Clear();
-            _ofModels[model] = estimator = new RetryAfterEstimator();
+            _ofModels[model] = estimator = new RetryAfterEstimator(OfGateway);
         }
         return estimator;
     }
 
-    /// <summary>Adds the time for which a slot was leased, for all models that it serves.</summary>
-    public void Observe(IReadOnlyList<string> models, TimeSpan held)
+    public void Leased(string model, TimeSpan now)
     {
-        OfGateway.Observe(held);
-        for (var i = 0; i < models.Count; i++)
-            Of(models[i]).Observe(held);
+        OfGateway.Leased(now);
+        Of(model).Leased(now);
+    }
+
+    /// <param name="isEnd">The answer is over; otherwise it goes on with another slot.</param>
+    public void Freed(string model, TimeSpan now, bool isEnd)
+    {
+        OfGateway.Freed(now, isEnd);
+        Of(model).Freed(now, isEnd);
     }
 }

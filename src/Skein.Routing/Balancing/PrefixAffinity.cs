@@ -7,11 +7,15 @@ namespace Skein.Routing.Balancing;
 /// key or of a prefix, with bounded load (Mirrokni, Thorup, Zadimoghaddam: Consistent Hashing with Bounded Loads, 2018). Gateways pick the same replica
 /// without shared state. The key is the shortest prefix that is not shared by too many requests: a system prompt that all have must not send them all to one
 /// replica. A replica takes no more than its share of the load, and of the requests of the last minute, with a margin; the next one in the key's own order
-/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there. While no
-/// replica has any load, a key stays where it is: a lone session would only leave its cache.
+/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there. The bound
+/// on requests keeps hot keys among others from making a hot spot. It does not hold for conversations that are the only traffic, which would only leave their
+/// cache for idle replicas.
 /// </summary>
 internal sealed class PrefixAffinity : IBalancingPolicy
 {
+    /// <summary>While no replica has any load, as many conversations of a minute for each replica stay where they are: hashing spreads so few unevenly anyway.</summary>
+    private const int FewWhileIdle = 4;
+
     /// <summary>Occurrences below which no key is frequent.</summary>
     private const int LeastFrequent = 16;
 
@@ -28,6 +32,7 @@ internal sealed class PrefixAffinity : IBalancingPolicy
     private static readonly WeightedLeastConnections ByLoad = new();
 
     private readonly FrequentKeys _keys = new();
+    private readonly RecentConversations _conversations = new();
 
     public string Name => "prefix-affinity";
 
@@ -51,11 +56,13 @@ internal sealed class PrefixAffinity : IBalancingPolicy
             isWeighted |= own != first;
             hasOthers |= candidate.Replica.HasOthers;
         }
-        var isIdle = load <= 1;
-        if (candidates.Length == 1 || KeyOf(context, isIdle) is not { } key)
+        if (candidates.Length == 1 || KeyOf(context) is not { } key)
             return ByLoad.Pick(context);
         var perWeight = 1 / weight;
-        var home = _keys.Find(key).Home;
+        var conversations = _conversations.Count(context, out var homeOfConversation);
+        var most = Math.Min(load <= 1 ? FewWhileIdle * context.Serving : context.Serving, RecentConversations.Most - 1);
+        var stays = homeOfConversation != 0 && conversations <= most;
+        var home = stays ? homeOfConversation : _keys.Find(key).Home;
         var recentBound = home != 0 ? Recent : hasOthers ? RecentForNewKeysOfMany : RecentForNewKeys;
         var best = -1;
         var bestRank = double.NegativeInfinity;
@@ -63,11 +70,11 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         {
             ref readonly var candidate = ref candidates[i];
             var isHome = candidate.Replica.NameHash == home;
-            if (isHome && isIdle)
-                return i;
             var share = candidate.Weight * perWeight;
-            if (!Load.Allows(candidate.Load + 1, load * share)
-                || !recentBound.Allows(candidate.Replica.Recent.CountAt(bucket) + 1, recent * share))
+            if (!Load.Allows(candidate.Load + 1, load * share))
+                continue;
+            var isSpared = candidate.Load < Load.Margin && ((isHome && stays) || conversations == 1);
+            if (!isSpared && !recentBound.Allows(candidate.Replica.Recent.CountAt(bucket) + 1, recent * share))
                 continue;
             if (isHome)
                 return i;
@@ -82,6 +89,7 @@ internal sealed class PrefixAffinity : IBalancingPolicy
     public void Used(in PickContext context, int picked)
     {
         var home = context.Candidates[picked].Replica.NameHash;
+        _conversations.Used(context, home);
         _keys.BeginRequest();
         if (context.SessionKey.Length > 0 && !Note(StableHash.Of(context.SessionKey), home, context.Serving))
             return;
@@ -103,13 +111,13 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         return weight / (u * (1 + (u * (0.5 + (u * ((1.0 / 3) + (u * 0.25)))))));
     }
 
-    private ulong? KeyOf(in PickContext context, bool isIdle)
+    private ulong? KeyOf(in PickContext context)
     {
         ulong? key = null;
         if (context.SessionKey.Length > 0)
         {
             key = StableHash.Of(context.SessionKey);
-            if (isIdle || !IsFrequent(key.Value, context.Serving))
+            if (!IsFrequent(key.Value, context.Serving))
                 return key;
         }
         foreach (var prefix in context.PrefixHashes)

@@ -83,8 +83,7 @@ public sealed class FairnessTests
 
         var served = new SharedReplicas([.. shares.Select(_ => true)], replicas, Slots).Serve(visits);
 
-        double[] slotSeconds = [.. shares.Select((_, gateway) => served.Where(one => one.Visit.Gateway == gateway)
-            .Sum(one => Math.Max(0, (Min(one.EndedAt, end) - Max(one.StartedAt, begin)).TotalSeconds)))];
+        double[] slotSeconds = [.. shares.Select((_, gateway) => SlotSeconds(served, gateway, begin, end))];
         double[] backlogSeconds = [.. shares.Select((_, gateway) => served.Where(one => one.Visit.Gateway == gateway)
             .Sum(one => Math.Max(0, (Min(one.StartedAt, end) - Max(one.Visit.At, begin)).TotalSeconds)))];
         Assert.InRange(slotSeconds.Sum(), 0.98 * replicas * Slots * (end - begin).TotalSeconds, replicas * Slots * (end - begin).TotalSeconds);
@@ -92,6 +91,57 @@ public sealed class FairnessTests
         {
             var due = slotSeconds.Sum() * backlogSeconds[gateway] / backlogSeconds.Sum();
             Assert.InRange(slotSeconds[gateway], 0.9 * due, 1.1 * due);
+        }
+    }
+
+    /// <summary>
+    /// Clients that ask again as soon as they have their answer. Slots that became free together went to the gateways in turn: of answers of equal length, 10 of
+    /// 40 clients got three quarters of the slots.
+    /// </summary>
+    /// <param name="replicas">How many there are.</param>
+    /// <param name="togetherMs">All clients begin within this time.</param>
+    /// <param name="spread">How much the times of answers vary: from 1 s less half of it to 1 s and half of it.</param>
+    /// <param name="clients">Of each gateway.</param>
+    [Theory]
+    [InlineData(1, 0, 0.0, 4, 36)]
+    [InlineData(1, 0, 0.0, 10, 30)]
+    [InlineData(1, 0, 0.0, 4, 12, 24)]
+    [InlineData(1, 2, 0.0, 10, 30)]
+    [InlineData(1, 1000, 0.0, 4, 36)]
+    [InlineData(1, 1000, 0.0, 10, 30)]
+    [InlineData(1, 0, 0.01, 4, 36)]
+    [InlineData(1, 0, 0.01, 10, 30)]
+    [InlineData(1, 1000, 1.0, 4, 36)]
+    [InlineData(1, 1000, 1.0, 10, 30)]
+    [InlineData(3, 0, 0.0, 12, 108)]
+    [InlineData(3, 0, 0.0, 30, 90)]
+    [InlineData(3, 1000, 0.0, 30, 90)]
+    [InlineData(3, 0, 0.01, 12, 36, 72)]
+    public void ClosedLoops_InProportion_GetSlotSecondsInProportionWithinATenth(int replicas, int togetherMs, double spread, params int[] clients)
+    {
+        var (begin, end) = (TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(320));
+        for (var seed = 1; seed <= 3; seed++)
+        {
+            var random = new Random(seed);
+            var world = new SharedReplicas([.. clients.Select(_ => true)], replicas, Slots, seed);
+            world.Ended += one => world.Add(new Visit(world.Now, one.Visit.Gateway, Hold()));
+            for (var gateway = 0; gateway < clients.Length; gateway++)
+            {
+                for (var i = 0; i < clients[gateway]; i++)
+                    world.Add(new Visit(TimeSpan.FromMilliseconds(togetherMs * random.NextDouble()), gateway, Hold()));
+            }
+
+            var served = world.Run(end);
+
+            double[] slotSeconds = [.. clients.Select((_, gateway) => SlotSeconds(served, gateway, begin, end))];
+            Assert.InRange(slotSeconds.Sum(), 0.98 * replicas * Slots * (end - begin).TotalSeconds, replicas * Slots * (end - begin).TotalSeconds);
+            for (var gateway = 0; gateway < clients.Length; gateway++)
+            {
+                var due = slotSeconds.Sum() * clients[gateway] / clients.Sum();
+                Assert.InRange(slotSeconds[gateway], 0.9 * due, 1.1 * due);
+            }
+
+            TimeSpan Hold() => TimeSpan.FromSeconds(1 - (spread / 2) + (spread * random.NextDouble()));
         }
     }
 
@@ -126,6 +176,9 @@ public sealed class FairnessTests
         foreach ((var gateways, var replicas, var use) in new[] { (2, 1, 1.2), (2, 3, 1.2), (4, 3, 1.2), (2, 16, 0.9), (4, 16, 0.9), (16, 16, 0.9), (16, 16, 1.1) })
             Print($"{use} use, {gateways} gateways, {replicas} x 8", Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1), gateways, replicas);
     }
+
+    private static double SlotSeconds(IReadOnlyList<Served> served, int gateway, TimeSpan begin, TimeSpan end) =>
+        served.Where(one => one.Visit.Gateway == gateway).Sum(one => Math.Max(0, (Min(one.EndedAt, end) - Max(one.StartedAt, begin)).TotalSeconds));
 
     private static void Print(string what, IReadOnlyCollection<Visit> visits, int gateways, int replicas)
     {

@@ -13,7 +13,11 @@ using RoutedReplica = Skein.Routing.Fleet.Replica;
 namespace Skein.Gateway.Tests.Fairness;
 
 /// <summary>A request: when it arrives, at which gateway, and how long it runs.</summary>
-internal sealed record Visit(TimeSpan At, int Gateway, TimeSpan Hold);
+internal sealed record Visit(TimeSpan At, int Gateway, TimeSpan Hold)
+{
+    /// <summary>How often its client was refused before.</summary>
+    public int Returns { get; init; }
+}
 
 /// <summary>The outcome of a request.</summary>
 internal sealed record Served(Visit Visit, TimeSpan StartedAt)
@@ -41,6 +45,7 @@ internal sealed class SharedReplicas
     private readonly Front[] _fronts;
     private readonly List<Served> _served = [];
     private readonly int _slots;
+    private readonly int _queueLength;
     private TimeSpan _now;
     private long _order;
 
@@ -48,9 +53,10 @@ internal sealed class SharedReplicas
     /// <param name="replicas">How many there are.</param>
     /// <param name="slots">Of each.</param>
     /// <param name="seed">Of ties and phases.</param>
-    public SharedReplicas(bool[] gateways, int replicas, int slots, int seed = 1)
+    /// <param name="queueLength">Of each gateway.</param>
+    public SharedReplicas(bool[] gateways, int replicas, int slots, int seed = 1, int queueLength = 100_000)
     {
-        _slots = slots;
+        (_slots, _queueLength) = (slots, queueLength);
         _phases = new Random(seed);
         _servers = [.. Enumerable.Range(0, replicas).Select(_ => new Server(slots, _time))];
         _fronts = [.. gateways.Select((knowsOffers, index) => new Front(this, index, knowsOffers, (ulong)seed))];
@@ -65,6 +71,17 @@ internal sealed class SharedReplicas
             Every(BeaconStep, () => Tell(index));
         }
     }
+
+    /// <summary>A request has a place in the queue, or a slot.</summary>
+    public event Action<Visit>? Admitted;
+
+    /// <summary>A gateway refuses a request and tells its client when to come back.</summary>
+    public event Action<Visit, TimeSpan>? Refused;
+
+    /// <summary>An answer is over.</summary>
+    public event Action<Served>? Ended;
+
+    public TimeSpan Now => _now;
 
     public int Refusals { get; private set; }
 
@@ -85,7 +102,7 @@ internal sealed class SharedReplicas
     public IReadOnlyList<Served> Serve(IReadOnlyCollection<Visit> visits, int lost = 0)
     {
         foreach (var visit in visits)
-            At(visit.At, () => _fronts[visit.Gateway].Ask(Request(visit), visit));
+            Add(visit);
         while (_served.Count < visits.Count - lost)
             Step();
         var over = _now + visits.Max(visit => visit.Hold) + TimeSpan.FromSeconds(1);
@@ -94,7 +111,22 @@ internal sealed class SharedReplicas
         return _served;
     }
 
-    private AdmissionRequest Request(Visit visit) => new("m", new Arrival(0, ++_order, 0) { At = visit.At }, Displaced: false, null, "", []);
+    /// <summary>Adds a visit from now on.</summary>
+    public void Add(Visit visit) => At(visit.At, () => _fronts[visit.Gateway].Ask(Request(visit), visit));
+
+    /// <summary>Serves what was added, until a time.</summary>
+    /// <returns>In the order in which they got a slot.</returns>
+    public IReadOnlyList<Served> Run(TimeSpan until)
+    {
+        while (_now < until)
+            Step();
+        return _served;
+    }
+
+    private AdmissionRequest Request(Visit visit) => new("m", new Arrival(0, ++_order, 0) { At = visit.At }, Displaced: false, null, "", [])
+    {
+        Traits = new RequestTraits { IsRetry = visit.Returns > 0 },
+    };
 
     private void Step()
     {
@@ -166,7 +198,8 @@ internal sealed class SharedReplicas
         {
             (_world, _name, _knowsOffers) = (world, $"gateway-{index}", knowsOffers);
             _core = new AdmissionCore(
-                new AdmissionOptions { QueueLength = 100_000 },
+                // Backlogs here are longer than can be served within the default.
+                new AdmissionOptions { QueueLength = world._queueLength, QueueTimeout = TimeSpan.FromHours(1) },
                 new HealthOptions(),
                 new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
                 new SeededRandomSource(seed + (ulong)index));
@@ -196,10 +229,20 @@ internal sealed class SharedReplicas
             if (_isDead)
                 return;
             Dispatch();
-            if (_core.TryReserve(request, _world._now) is { } slot)
-                Start(slot, request, visit);
-            else
-                _waiting[_core.Enqueue(request, _world._now)] = visit;
+            try
+            {
+                if (_core.TryReserve(request, _world._now) is { } slot)
+                    Start(slot, request, visit);
+                else
+                    _waiting[_core.Enqueue(request, _world._now)] = visit;
+            }
+            catch (FaultException refusal) when (_world.Refused is { } refused)
+            {
+                refused(visit, refusal.RetryAfter!.Value);
+                return;
+            }
+            if (request.WaitingSince is null)
+                _world.Admitted?.Invoke(visit);
         }
 
         public void TakeBeacons()
@@ -271,7 +314,8 @@ internal sealed class SharedReplicas
                     _world.After(OneWay, () => Ask(request with { WaitingSince = request.WaitingSince ?? granted }, visit));
                     return;
                 }
-                _world._served.Add(new Served(visit, _world._now));
+                var served = new Served(visit, _world._now);
+                _world._served.Add(served);
                 var first = Report(table);
                 _world.After(OneWay, () => _core.Report(slot.Replica, first, _world._now));
                 _world.After(visit.Hold, () =>
@@ -279,13 +323,14 @@ internal sealed class SharedReplicas
                     lease!.Dispose();
                     var last = Report(table);
                     _world.After(OneWay, () => End(slot, granted, null, last));
+                    _world.After(OneWay, () => _world.Ended?.Invoke(served));
                 });
             });
         }
 
         private void End(Reservation slot, TimeSpan granted, Fault? fault, LoadReport report)
         {
-            _core.Release(slot, _world._now - granted, fault, _world._now);
+            _core.Release(slot, fault, _world._now);
             _core.Report(slot.Replica, report, _world._now);
             Dispatch();
         }

@@ -62,7 +62,7 @@ public sealed class RetryAfterTests
         var core = WithoutQueue(slots: 1);
         var now = TimeSpan.FromSeconds(1);
         if (hasMeasured)
-            core.Release(core.TryReserve(Asked(), now)!.Value, TimeSpan.FromSeconds(0.5), fault: null, now += TimeSpan.FromSeconds(0.5));
+            core.Release(core.TryReserve(Asked(), now)!.Value, fault: null, now += TimeSpan.FromSeconds(0.5));
         var ends = now + TimeSpan.FromSeconds(20);
         var running = core.TryReserve(Asked(), now)!.Value;
         now += TimeSpan.FromSeconds(0.1);
@@ -70,7 +70,7 @@ public sealed class RetryAfterTests
         var returns = 0;
         for (; now < ends; returns++)
             now += Assert.Throws<FaultException>(() => core.Enqueue(Asked(isRetry: returns > 0), now)).RetryAfter!.Value;
-        core.Release(running, TimeSpan.FromSeconds(20), fault: null, ends);
+        core.Release(running, fault: null, ends);
 
         Assert.NotNull(core.TryReserve(Asked(isRetry: true), now));
         Assert.InRange(returns, 1, most);
@@ -82,7 +82,7 @@ public sealed class RetryAfterTests
     {
         var core = WithoutQueue(slots: 16);
         var (now, hold) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10));
-        core.Release(core.TryReserve(Asked(), now)!.Value, hold, fault: null, now += hold);
+        core.Release(core.TryReserve(Asked(), now)!.Value, fault: null, now += hold);
         for (var i = 0; i < 16; i++)
             Assert.NotNull(core.TryReserve(Asked(), now));
 
@@ -98,64 +98,81 @@ public sealed class RetryAfterTests
     [InlineData(4, 1000, 0.1)]
     public void AnswersWereLongAndAreShort_TheQueueHasItsPlacesAgain(int slots, double longHold, double shortHold)
     {
-        var core = WithQueue(Crowd.QueueLength, slots);
-        var (now, running, asked) = (TimeSpan.Zero, new Queue<Reservation>(), 0L);
+        var line = new Line(slots);
 
-        Fill();
-        Serve(longHold, 200);
-        Assert.InRange(Fill(), 1, Crowd.QueueLength / 2);
-        Serve(shortHold, 300);
-        // Those who were told to come back have the last places.
-        Fill();
+        line.Serve(longHold, answers: 200 * slots);
+        Assert.InRange(line.Fill(), 1, Crowd.QueueLength / 2);
+        line.Serve(shortHold, answers: 300 * slots);
 
-        Assert.Equal(Crowd.QueueLength, core.Waiting);
+        Assert.Equal(Crowd.QueueLength, line.Fill());
+    }
 
-        // As many callers as answers: those who are refused do not return.
-        void Serve(double hold, int answers)
+    /// <summary>With one place in the queue, nothing but the use of the slots tells that there are more of them.</summary>
+    [Fact]
+    public void SlotsWereFewAndAreMany_TheQueueHasItsPlacesAgain()
+    {
+        var few = new Line(slots: 1);
+        few.Serve(hold: 40, answers: 200);
+        Assert.InRange(few.Fill(), 1, 2);
+
+        few.SetSlots(64);
+        few.Serve(hold: 40, answers: 2000);
+
+        Assert.Equal(Crowd.QueueLength, few.Fill());
+    }
+
+    /// <summary>Requests of another model had nearly all slots.</summary>
+    [Fact]
+    public void OtherModelHadTheSlots_TheQueueHasItsPlacesAgain()
+    {
+        var line = new Line(slots: 16);
+        line.Lease("other", 15);
+        line.Serve(hold: 40, answers: 200);
+        Assert.InRange(line.Fill(), 1, 2);
+
+        line.End("other");
+        line.Serve(hold: 40, answers: 1000);
+
+        Assert.InRange(line.Fill(), 16, Crowd.QueueLength);
+    }
+
+    /// <summary>Nothing was measured by answers whose clients left: callers were told the time of the assumption.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData(Fault.Cancelled)]
+    [InlineData(Fault.DeadlineExceeded)]
+    public void AnswersEndByTheirClients_CallerIsToldTheTimeThatTheyTake(Fault? fault)
+    {
+        var core = WithoutQueue(slots: 1);
+        var (now, hold) = (TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        for (var i = 0; i < 100; i++)
+            core.Release(core.TryReserve(Asked(), now)!.Value, fault, now += hold);
+        Assert.NotNull(core.TryReserve(Asked(), now));
+
+        var told = Assert.Throws<FaultException>(() => core.Enqueue(Asked(), now)).RetryAfter!.Value;
+
+        Assert.InRange(told, hold, 1.2 * hold);
+    }
+
+    /// <summary>The first answers that end are short ones: their mean says that all are.</summary>
+    [Fact]
+    public void FirstAnswersEnd_CallersAreToldTheTimeOfAllThatRun()
+    {
+        const int Slots = 16;
+        var core = WithoutQueue(Slots);
+        List<Reservation> running = [.. Enumerable.Range(0, Slots).Select(_ => core.TryReserve(Asked(), TimeSpan.Zero)!.Value)];
+        // Four short answers, one after the other, beside 15 that go on.
+        var now = TimeSpan.Zero;
+        for (var i = 0; i < 4; i++)
         {
-            for (var i = 0; i < answers * slots; i++)
-            {
-                Ask();
-                if (running.Count < slots)
-                    continue;
-                now += TimeSpan.FromSeconds(hold / slots);
-                core.Release(running.Dequeue(), TimeSpan.FromSeconds(hold), fault: null, now);
-                Dispatch();
-            }
+            core.Release(running[0], fault: null, now += TimeSpan.FromSeconds(0.2));
+            running[0] = core.TryReserve(Asked(), now)!.Value;
         }
 
-        int Fill()
-        {
-            while (Ask())
-            {
-            }
+        var times = Enumerable.Range(0, 51).Select(_ => Assert.Throws<FaultException>(() => core.Enqueue(Asked(), now)).RetryAfter!.Value).ToList();
 
-            return core.Waiting;
-        }
-
-        bool Ask()
-        {
-            try
-            {
-                if (core.TryReserve(Asked(), now) is { } slot)
-                    running.Enqueue(slot);
-                else
-                    core.Enqueue(Asked(isRetry: true, ++asked), now);
-                return true;
-            }
-            catch (FaultException)
-            {
-                return false;
-            }
-        }
-
-        void Dispatch()
-        {
-            var grants = new List<(Waiter Waiter, Reservation Slot)>();
-            core.Dispatch(now, grants);
-            foreach (var (_, slot) in grants)
-                running.Enqueue(slot);
-        }
+        // One ended each 0.2 s.
+        Assert.InRange((times[^1] - times[0]).TotalSeconds / 50, 0.1, 0.3);
     }
 
     /// <summary>Before anything was measured, a gateway that counts the slots of others too tells its callers to come back too early.</summary>
@@ -205,6 +222,83 @@ public sealed class RetryAfterTests
     {
         Traits = new RequestTraits { IsRetry = isRetry },
     };
+
+    /// <summary>A queue that is always full. Those who are refused do not return.</summary>
+    private sealed class Line
+    {
+        private readonly Queue<Reservation> _running = [];
+        private readonly Queue<Reservation> _ofOthers = [];
+        private readonly AdmissionCore _core = WithQueue(Crowd.QueueLength, new Replica(Describe(slots: 1)));
+        private TimeSpan _now;
+        private long _asked;
+        private int _slots;
+
+        public Line(int slots) => SetSlots(slots);
+
+        public void SetSlots(int slots)
+        {
+            _slots = slots;
+            _core.Fleet.Replicas[0].Description = Describe(slots);
+        }
+
+        public void Lease(string model, int slots)
+        {
+            for (var i = 0; i < slots; i++)
+                _ofOthers.Enqueue(_core.TryReserve(Asked() with { Model = model }, _now)!.Value);
+        }
+
+        public void End(string model)
+        {
+            while (_ofOthers.TryDequeue(out var slot))
+                _core.Release(slot, fault: null, _now);
+        }
+
+        /// <summary>As many callers as answers.</summary>
+        public void Serve(double hold, int answers)
+        {
+            for (var i = 0; i < answers; i++)
+            {
+                Ask();
+                if (_running.Count + _ofOthers.Count < _slots)
+                    continue;
+                _now += TimeSpan.FromSeconds(hold / _running.Count);
+                _core.Release(_running.Dequeue(), fault: null, _now);
+                var grants = new List<(Waiter Waiter, Reservation Slot)>();
+                _core.Dispatch(_now, grants);
+                foreach (var (_, slot) in grants)
+                    _running.Enqueue(slot);
+            }
+        }
+
+        /// <returns>How many wait then.</returns>
+        public int Fill()
+        {
+            while (Ask())
+            {
+            }
+
+            return _core.Waiting;
+        }
+
+        private bool Ask()
+        {
+            try
+            {
+                // Those who were told to come back have the last places.
+                if (_core.TryReserve(Asked(), _now) is { } slot)
+                    _running.Enqueue(slot);
+                else
+                    _core.Enqueue(Asked(isRetry: true, ++_asked), _now);
+                return true;
+            }
+            catch (FaultException)
+            {
+                return false;
+            }
+        }
+
+        private static ReplicaDescription Describe(int slots) => Replica("a", slots) with { Models = ["m", "other"] };
+    }
 
     /// <summary>Clients that obey.</summary>
     private sealed class Crowd
@@ -336,11 +430,10 @@ public sealed class RetryAfterTests
         {
             _running++;
             _served.Add((_now, arrived));
-            var begun = _now;
             At(_now + Exponential(_meanHold), () =>
             {
                 _running--;
-                _core.Release(slot, _now - begun, fault: null, _now);
+                _core.Release(slot, fault: null, _now);
                 Dispatch();
                 // Some callers wait elsewhere because the queue was full: then it must not run dry.
                 if (_dueReturns > QueueLength && _running < _slots)

@@ -88,21 +88,74 @@ public sealed class PrefixAffinityTests
         }
     }
 
+    /// <summary>Beside its own request, which is a load, the bound on the requests of a minute moved it.</summary>
     [Fact]
-    public void Pick_LoneConversationWithoutSessionKey_RarelyMoves()
+    public void Pick_LoneSessionWithRequestsAtTheSameTime_StaysWhereItsCacheIs()
     {
-        var picks = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(3) };
-        var moves = 0;
-        string? home = null;
-        for (var turn = 1; turn <= 60; turn++)
+        var picks = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(1) };
+        var home = picks.Pick("lone", []);
+        for (var i = 0; i < 100; i++)
         {
-            var now = picks.PickAndEnd(prefixes: [.. Enumerable.Range(0, turn).Select(i => SeededRandomSource.Mix((ulong)i))]);
-            moves += home is null || home == now ? 0 : 1;
-            home = now;
+            Assert.Equal(home, picks.Pick("lone", []));
+            Assert.Equal(home, picks.PickAndEnd("lone", []));
+            picks.End(home);
         }
+    }
 
-        // When its prefix becomes a frequent one.
-        Assert.InRange(moves, 0, 60 / 16);
+    /// <summary>Its prefixes become frequent ones, one after the other.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Pick_LoneConversationsWithoutSessionKey_StayWhereTheirCacheIs(int conversations)
+    {
+        var picks = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(1) };
+        var homes = new string[conversations];
+        for (var turn = 1; turn <= 100; turn++)
+        {
+            for (var conversation = 0; conversation < conversations; conversation++)
+            {
+                // All have the same system prompt.
+                var prefixes = Enumerable.Range(0, turn + 1).Select(i => SeededRandomSource.Mix((ulong)(i == 0 ? 0 : (conversation * 1000) + i)));
+                var home = picks.PickAndEnd(prefixes: [.. prefixes]);
+                Assert.Equal(homes[conversation] ??= home, home);
+            }
+        }
+    }
+
+    /// <summary>Requests that the other gateway sent kept a session of this one from its cache.</summary>
+    [Fact]
+    public void Pick_LoneSessionComesToASecondGateway_ItPicksTheSameReplica()
+    {
+        var first = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(1) };
+        var home = first.PickAndEnd("lone", []);
+        var second = new Picks(replicas: 4) { Pause = TimeSpan.FromSeconds(1) };
+        for (var i = 0; i < 50; i++)
+        {
+            second.SentByOthers(home);
+            Assert.Equal(home, second.PickAndEnd("lone", []));
+        }
+    }
+
+    /// <summary>A session with half of all requests, among others: also while no two requests run at the same time, no replica is a hot spot.</summary>
+    [Theory]
+    [InlineData(4)]
+    [InlineData(8)]
+    public void Pick_HotSessionAmongOthers_MakesNoHotSpot(int replicas)
+    {
+        var picks = new Picks(replicas) { Pause = TimeSpan.FromSeconds(0.1) };
+        var times = new Queue<(TimeSpan At, string Replica)>();
+        for (var i = 0; i < 6000; i++)
+        {
+            var at = picks.Now;
+            times.Enqueue((at, picks.PickAndEnd(i % 2 == 0 ? "hot" : $"session-{i % 397}", [])));
+            while (at - times.Peek().At >= TimeSpan.FromMinutes(1))
+                times.Dequeue();
+            if (at < TimeSpan.FromMinutes(2))
+                continue;
+            var mean = (double)times.Count / replicas;
+            // The policy's minute has 55 to 60 s.
+            Assert.InRange(times.CountBy(time => time.Replica).Max(count => count.Value), 0, 1.1 * Math.Max(1.25 * mean, mean + 4));
+        }
     }
 
     [Fact]
@@ -169,14 +222,22 @@ public sealed class PrefixAffinityTests
             return replica.Id.Name;
         }
 
+        public TimeSpan Now => _now;
+
+        public void SentByOthers(string name) => Named(name).Recent.Add(_now);
+
+        public void End(string name) => Named(name).Unreserve();
+
         public string PickAndEnd(string session, ulong[] prefixes)
         {
             var name = Pick(session, prefixes);
-            Replicas.Single(replica => replica.Id.Name == name).Unreserve();
+            End(name);
             _now += Pause;
             return name;
         }
 
         public string PickAndEnd(params ulong[] prefixes) => PickAndEnd("", prefixes);
+
+        private Replica Named(string name) => Replicas.Single(replica => replica.Id.Name == name);
     }
 }

@@ -223,7 +223,7 @@ internal sealed class BusyFleet
 
         private void End(Reservation slot, TimeSpan granted, Fault? fault, LoadReport report)
         {
-            _core.Release(slot, _fleet._now - granted, fault, _fleet._now);
+            _core.Release(slot, fault, _fleet._now);
             _core.Report(slot.Replica, report, _fleet._now);
             Dispatch();
         }

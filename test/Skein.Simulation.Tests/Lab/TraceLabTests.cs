@@ -35,6 +35,26 @@ public sealed class TraceLabTests
         Assert.InRange(figures.QueueP99Ms, 1, queueTimeout.TotalMilliseconds);
     }
 
+    /// <summary>After long answers the queue had one place, in which nothing was measured, and kept it for ever: half of the short requests were refused.</summary>
+    [Fact]
+    public void LongAnswersThenShortOnes_RefusalsEnd()
+    {
+        IReadOnlyList<TraceRequest> longAnswers = [.. Enumerable.Range(0, 60).Select(i => new TraceRequest(TimeSpan.FromSeconds(10 * i), 100, 4000, []))];
+        IReadOnlyList<TraceRequest> shortAnswers =
+        [
+            // 0.2 s each, three at a time: two of them must wait for a moment.
+            .. Enumerable.Range(0, 4000).Select(i => new TraceRequest(TimeSpan.FromSeconds(700 + (0.75 * (i / 3))), 100, 13, [])),
+        ];
+        var settings = Settings([.. longAnswers, .. shortAnswers]) with { Replicas = 1, Slots = [1] };
+
+        var before = TraceLab.Run(settings with { Trace = longAnswers }).Policies[0];
+        var both = TraceLab.Run(settings).Policies[0];
+
+        Assert.InRange(before.Refused, 30, longAnswers.Count);
+        // Until as many short answers are known as count.
+        Assert.InRange(both.Refused - before.Refused, 0, 200);
+    }
+
     [Fact]
     public void SameSeed_SameFiguresWithSeveralGatewaysAndFaults()
     {
