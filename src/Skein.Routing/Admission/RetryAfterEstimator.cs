@@ -87,7 +87,9 @@ internal sealed class RetryAfterEstimator(RetryAfterEstimator? others = null)
     /// <summary>Before it had any slots: how many it can expect.</summary>
     public void Expect(int slots) => _slots = Math.Max(1, slots);
 
-    /// <summary>Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.</summary>
+    /// <summary>
+    /// Most waiters that can be served within a time, as far as known. At least 1: a slot that becomes free must not wait for a caller to return.
+    /// </summary>
     public int ServedWithin(TimeSpan time) => _used.Answers < EnoughAnswers || SecondsPerGrant * int.MaxValue <= time.TotalSeconds
         ? int.MaxValue
         : Math.Max(1, (int)(time.TotalSeconds / SecondsPerGrant));

@@ -13,7 +13,9 @@ namespace Skein.Routing.Balancing;
 /// </summary>
 internal sealed class PrefixAffinity : IBalancingPolicy
 {
-    /// <summary>While no replica has any load, as many conversations of a minute for each replica stay where they are: hashing spreads so few unevenly anyway.</summary>
+    /// <summary>
+    /// While no replica has any load, as many conversations of a minute for each replica stay where they are: hashing spreads so few unevenly anyway.
+    /// </summary>
     private const int FewWhileIdle = 4;
 
     /// <summary>Occurrences below which no key is frequent.</summary>
