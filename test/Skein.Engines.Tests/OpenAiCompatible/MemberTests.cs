@@ -137,17 +137,10 @@ public class MemberTests
             """{"content":"","tokens":[],"tokens_predicted":2,"stop":true,"stop_type":"eos","timings":{"cache_n":CACHED,"prompt_ms":1.50}}"""
                 .Replace("CACHED", $"{cached}", StringComparison.Ordinal),
         ]);
-        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
-
         var request = new GenerateRequest { Text = "x" };
         if (resumedAt > 0)
             request.Resume = new Resume { NextIndex = resumedAt, TokenIds = { Enumerable.Repeat(1u, (int)resumedAt) }, Text = ByteString.CopyFromUtf8("a") };
-        var frames = new List<GenerateFrame>();
-        await foreach (var frame in generation.RunAsync(request, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
-        {
-            frames.Add(frame);
-        }
+        var frames = await LlamaCppFramesOf(server, request);
 
         Assert.Equal($$$"""{"timings":{"cache_n":{{{cached}}},"prompt_ms":1.50}}""", frames[^1].RawChunk.ToStringUtf8());
         Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2 + resumedAt, CachedPromptTokens = told }, frames[^1].Finish.Usage);
@@ -163,23 +156,40 @@ public class MemberTests
             counts.Add(body.Whole("n_predict"));
             return ["""{"content":"a","tokens":[1],"tokens_predicted":1,"stop":true,"stop_type":"limit","timings":{"cache_n":1}}"""];
         });
-        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
-        var request = new GenerateRequest
-        {
-            Text = "x", MaxTokens = 1, Resume = new Resume { NextIndex = 1, TokenIds = { 1u }, Text = ByteString.CopyFromUtf8("a") },
-        };
-
-        var frames = new List<GenerateFrame>();
-        await foreach (var frame in generation.RunAsync(request, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
-        {
-            frames.Add(frame);
-        }
+        var frames = await LlamaCppFramesOf(server, DeliveredWhole());
 
         Assert.Equal(2, frames.Count);
         Assert.Equal(
             new Finish { Reason = FinishReason.Length, Usage = new Usage { PromptTokens = 2, CompletionTokens = 1, CachedPromptTokens = 1 } }, frames[^1].Finish);
         Assert.Equal(0, Assert.Single(counts));
+    }
+
+    /// <summary>The client has the whole answer: a count that is missing must not make it fail.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("not JSON")]
+    [InlineData("""{"content":"a"}""")]
+    public async Task GenerateAsync_LlamaCppAnswerIsDeliveredWholeAndServerDoesNotCount_EndsWithoutTheCount(string? count)
+    {
+        using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On(
+            "/completion", _ => [count ?? throw new HttpRequestException("the connection is lost")]);
+
+        var frames = await LlamaCppFramesOf(server, DeliveredWhole());
+
+        Assert.Equal(new Finish { Reason = FinishReason.Length, Usage = new Usage { PromptTokens = 2, CompletionTokens = 1 } }, frames[^1].Finish);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_CancelledWhileTheServerCounts_IsCancelled()
+    {
+        using var cancel = new CancellationTokenSource();
+        using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", _ =>
+        {
+            cancel.Cancel();
+            throw new OperationCanceledException(cancel.Token);
+        });
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => LlamaCppFramesOf(server, DeliveredWhole(), cancellation: cancel.Token));
     }
 
     /// <summary>Behind a stop text the last event is not awaited.</summary>
@@ -190,15 +200,8 @@ public class MemberTests
             Enumerable.Repeat("""{"content":"a","tokens":[1],"tokens_predicted":COUNT,"stop":falseMORE}""", 3).Select((step, i) => step
                 .Replace("COUNT", $"{i + 1}", StringComparison.Ordinal)
                 .Replace("MORE", body.Member("timings_per_token") is null ? "" : ",\"timings\":{\"cache_n\":1}", StringComparison.Ordinal)));
-        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
 
-        var frames = new List<GenerateFrame>();
-        await foreach (var frame in generation.RunAsync(
-            new GenerateRequest { Text = "x", Stop = { "aa" } }, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
-        {
-            frames.Add(frame);
-        }
+        var frames = await LlamaCppFramesOf(server, new GenerateRequest { Text = "x", Stop = { "aa" } });
 
         Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2, CachedPromptTokens = 1 }, frames[^1].Finish.Usage);
         Assert.Empty(frames[^1].RawChunk);
@@ -214,17 +217,11 @@ public class MemberTests
             counts.Add(body.Whole("n_predict"));
             return ["""{"content":"a","tokens":[1],"tokens_predicted":1,"stop":true,"stop_type":"limit"}"""];
         });
-        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        var dialect = new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()]), "b11669-Debian");
-        var generation = new TokenGeneration(dialect, new ChatReasoning(null, false, false));
 
         foreach (var request in (GenerateRequest[])[new() { Text = "x" }, new() { Text = "x", MaxTokens = 7 }])
         {
-            await foreach (var frame in generation.RunAsync(request, new ModelDescription { Name = "m", ContextTokens = 64 }, ResumeTier.Tokens, Cancellation))
-            {
-                if (frame.Start is { } start)
-                    Assert.Equal("b11669-Debian", start.SystemFingerprint);
-            }
+            var frames = await LlamaCppFramesOf(server, request, "b11669-Debian");
+            Assert.Equal("b11669-Debian", frames[0].Start.SystemFingerprint);
         }
 
         Assert.Equal([null, 7], counts);
@@ -254,6 +251,23 @@ public class MemberTests
         Assert.Equal("""{"owned_by":"vllm","root":"org/fake","max_model_len":64}""", model.Metadata.ToStringUtf8());
     }
 
+    /// <summary>A request whose one token the client has already.</summary>
+    private static GenerateRequest DeliveredWhole() => new()
+    {
+        Text = "x", MaxTokens = 1, Resume = new Resume { NextIndex = 1, TokenIds = { 1u }, Text = ByteString.CopyFromUtf8("a") },
+    };
+
+    /// <summary>A llama.cpp server, whose tokens 0 and 1 are "p" and "a".</summary>
+    private static async Task<List<GenerateFrame>> LlamaCppFramesOf(
+        FakeServer server, GenerateRequest request, string fingerprint = "", CancellationToken? cancellation = null)
+    {
+        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
+        var dialect = new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()]), fingerprint);
+        var generation = new TokenGeneration(dialect, new ChatReasoning(null, false, false));
+        var model = new ModelDescription { Name = "m", ContextTokens = 64 };
+        return await generation.RunAsync(request, model, ResumeTier.Tokens, cancellation ?? Cancellation).ToListAsync(Cancellation);
+    }
+
     private static Task<List<GenerateFrame>> FramesOf(params string[] events) => FramesOf(null, events);
 
     private static async Task<List<GenerateFrame>> FramesOf(Resume? resume, params string[] events)
@@ -268,14 +282,6 @@ public class MemberTests
         return await FramesOf(engine, request);
     }
 
-    private static async Task<List<GenerateFrame>> FramesOf(IInferenceEngine engine, GenerateRequest request)
-    {
-        var frames = new List<GenerateFrame>();
-        await foreach (var frame in engine.GenerateAsync(request, Cancellation))
-        {
-            frames.Add(frame);
-        }
-
-        return frames;
-    }
+    private static ValueTask<List<GenerateFrame>> FramesOf(IInferenceEngine engine, GenerateRequest request) =>
+        engine.GenerateAsync(request, Cancellation).ToListAsync(Cancellation);
 }

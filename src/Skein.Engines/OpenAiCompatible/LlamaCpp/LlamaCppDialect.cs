@@ -67,7 +67,7 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary, st
 
     public async ValueTask<int?> CachedTokensAsync(TokenCall call, CancellationToken cancellationToken)
     {
-        // Evaluates the prompt, and generates nothing.
+        // Evaluates the prompt, and generates one token, which is not used: the server has no call that only evaluates.
         var answer = await http.AskAsync("completion", LlamaCppStream.BodyOf(call.Request, call.Prompt, tokens: 0, isStream: false), cancellationToken);
         return LlamaCppStream.CachedTokensIn(answer);
     }

@@ -56,7 +56,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         var end = default(AnswerEnd);
         if (answer.IsComplete)
         {
-            answer.CountCached(await dialect.CachedTokensAsync(call, cancellationToken));
+            answer.CountCached(await CachedTokensAsync(call, cancellationToken));
         }
         else
         {
@@ -91,6 +91,19 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         }
 
         yield return last;
+    }
+
+    // Null if the server does not say. The client has the whole answer: it must not fail for a count.
+    private async ValueTask<int?> CachedTokensAsync(TokenCall call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await dialect.CachedTokensAsync(call, cancellationToken);
+        }
+        catch (FaultException)
+        {
+            return null;
+        }
     }
 
     // The calls of an answer that depends on randomness, or that came out otherwise, cannot be made again: the model's own text is read.
