@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Frozen;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Skein.Gateway.Api.Http;
@@ -12,8 +13,15 @@ internal static class ServerLogging
 {
     private const string ServerCategory = "Microsoft.AspNetCore.Server.Kestrel";
 
-    /// <summary>Events of the server's main category that a client causes: a TLS client without HTTP/2, and a connection that it left in the middle.</summary>
-    private static readonly int[] ClientEvents = [0, 23];
+    /// <summary>Categories of connections: clients cause all their events.</summary>
+    private static readonly FrozenSet<string> ClientCategories =
+        new[] { $"{ServerCategory}.BadRequests", $"{ServerCategory}.Connections", $"{ServerCategory}.Http2", $"{ServerCategory}.Http3" }.ToFrozenSet();
+
+    /// <summary>Event of the server's main category: a client left its connection in the middle of a request.</summary>
+    private const int ConnectionLeft = 23;
+
+    /// <summary>Begin of the message of a TLS client without HTTP/2. Its event id, 0, is that of many others, which are errors of the gateway.</summary>
+    private const string NoHttp2 = "HTTP/2 over TLS was not negotiated";
 
     public static void AddServerLogging(this IServiceCollection services)
     {
@@ -28,8 +36,8 @@ internal static class ServerLogging
 
     private sealed class Factory(LoggerFactory inner, TimeProvider time) : ILoggerFactory
     {
-        public ILogger CreateLogger(string categoryName) => categoryName.StartsWith(ServerCategory, StringComparison.Ordinal)
-            ? new ServerLogger(inner.CreateLogger(categoryName), isMain: categoryName.Length == ServerCategory.Length, time)
+        public ILogger CreateLogger(string categoryName) => categoryName == ServerCategory || ClientCategories.Contains(categoryName)
+            ? new ServerLogger(inner.CreateLogger(categoryName), isMain: categoryName == ServerCategory, time)
             : inner.CreateLogger(categoryName);
 
         public void AddProvider(ILoggerProvider provider) => inner.AddProvider(provider);
@@ -37,7 +45,7 @@ internal static class ServerLogging
         public void Dispose() => inner.Dispose();
     }
 
-    /// <param name="isMain">False: a category of connections, all of whose events clients cause.</param>
+    /// <param name="isMain">False: one of <see cref="ClientCategories"/>.</param>
     private sealed class ServerLogger(ILogger inner, bool isMain, TimeProvider time) : ILogger
     {
         private static readonly TimeSpan OneLineEach = TimeSpan.FromMinutes(1);
@@ -54,9 +62,12 @@ internal static class ServerLogging
         {
             if (exception is StreamBrokenException)
                 return;
-            if (logLevel >= LogLevel.Information && (!isMain || Array.IndexOf(ClientEvents, eventId.Id) >= 0))
+            if (logLevel >= LogLevel.Information && IsOfClient())
                 logLevel = IsDue(eventId.Id) ? LogLevel.Information : LogLevel.Debug;
             inner.Log(logLevel, eventId, state, exception, formatter);
+
+            bool IsOfClient() => !isMain || eventId.Id == ConnectionLeft
+                || (eventId.Id == 0 && formatter(state, exception).StartsWith(NoHttp2, StringComparison.Ordinal));
         }
 
         private bool IsDue(int id)

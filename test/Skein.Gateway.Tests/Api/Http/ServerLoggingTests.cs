@@ -26,18 +26,20 @@ public sealed class ServerLoggingTests : IDisposable
     public void Dispose() => _services.Dispose();
 
     [Theory]
-    [InlineData($"{Server}.Http2", 60)]
-    [InlineData($"{Server}.BadRequests", 17)]
-    [InlineData(Server, 0)]
-    [InlineData(Server, 23)]
-    public void Log_WhatClientsCause_IsOneLineAMinute(string category, int id)
+    [InlineData($"{Server}.Http2", 60, "a connection broke")]
+    [InlineData($"{Server}.Http3", 44, "a connection broke")]
+    [InlineData($"{Server}.Connections", 39, "a connection broke")]
+    [InlineData($"{Server}.BadRequests", 17, "a connection broke")]
+    [InlineData(Server, 0, "HTTP/2 over TLS was not negotiated on an HTTP/2-only endpoint.")]
+    [InlineData(Server, 23, "a connection broke")]
+    public void Log_WhatClientsCause_IsOneLineAMinute(string category, int id, string message)
     {
         var logger = LoggerOf(category);
 
         for (var minute = 1; minute <= 3; minute++)
         {
             for (var i = 0; i < 100; i++)
-                logger.Log(LogLevel.Critical, new EventId(id), "a connection broke");
+                logger.Log(LogLevel.Critical, new EventId(id), message, null, (text, _) => text);
             Assert.Equal(Enumerable.Repeat(LogLevel.Information, minute), _levels.Seen);
             _time.Advance(TimeSpan.FromMinutes(1));
         }
@@ -47,10 +49,13 @@ public sealed class ServerLoggingTests : IDisposable
     public void Log_ErrorsOfTheGateway_StayAsTheyAre()
     {
         LoggerOf(Server).Log(LogLevel.Error, new EventId(13), "an unhandled exception");
+        LoggerOf(Server).Log(LogLevel.Critical, new EventId(0), "Unable to start Kestrel.");
+        LoggerOf(Server).Log(LogLevel.Critical, new EventId(0), "The connection listener failed to accept any new connections.");
+        LoggerOf($"{Server}.Transport.Sockets").Log(LogLevel.Error, new EventId(7), "x");
         LoggerOf("Skein.Gateway").Log(LogLevel.Critical, new EventId(0), "x");
         LoggerOf(Server).Log(LogLevel.Error, new EventId(13), new StreamBrokenException("c", new IOException()), "told already");
 
-        Assert.Equal([LogLevel.Error, LogLevel.Critical], _levels.Seen);
+        Assert.Equal([LogLevel.Error, LogLevel.Critical, LogLevel.Critical, LogLevel.Error, LogLevel.Critical], _levels.Seen);
     }
 
     private ILogger LoggerOf(string category) => _services.GetRequiredService<ILoggerFactory>().CreateLogger(category);
