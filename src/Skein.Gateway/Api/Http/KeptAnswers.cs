@@ -66,9 +66,8 @@ internal sealed class KeptAnswers
     public IGenerationSession StartOrJoin(
         GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, string path, string? key, ReadOnlySpan<byte> body, KeyGrant? grant = null)
     {
-        // As the client sent them: the session may change them.
+        // As the client sent it: the session may change it.
         var model = request.Model;
-        var deadline = new ClientDeadline(request, _time);
         if (string.IsNullOrEmpty(key))
         {
             grant?.Begin(model);
@@ -76,6 +75,7 @@ internal sealed class KeptAnswers
         }
         if (Encoding.UTF8.GetByteCount(key) > MaxKeyBytes)
             throw RequestRefusedException.Invalid(Header, $"{Encoding.UTF8.GetByteCount(key)} bytes; allowed: 1 to {MaxKeyBytes} bytes");
+        var deadline = new ClientDeadline(request, _time);
         var bodyHash = Convert.ToHexStringLower(SHA256.HashData(body));
         lock (_gate)
         {
@@ -140,9 +140,7 @@ internal sealed class ClientDeadline(GenerateRequest request, TimeProvider time)
     /// <exception cref="FaultException">The deadline passed before.</exception>
     public async Task WaitAsync(Task task, CancellationToken cancellationToken)
     {
-        var left = _allowed - time.GetElapsedTime(_since) ?? Timeout.InfiniteTimeSpan;
-        if (left < TimeSpan.Zero && _allowed is not null)
-            left = TimeSpan.Zero;
+        var left = _allowed is { } allowed ? TimeSpan.FromTicks(Math.Max(0, (allowed - time.GetElapsedTime(_since)).Ticks)) : Timeout.InfiniteTimeSpan;
         try
         {
             await task.WaitAsync(left, time, cancellationToken);
