@@ -46,6 +46,10 @@ public sealed record ApiKey
     /// </summary>
     public int? MaxPriority { get; init; }
 
+    /// <summary>Whether it may ask for the model.</summary>
+    /// <param name="model">As the client named it; empty if it named none.</param>
+    public bool Allows(string model) => Models.Count == 0 || Models.Contains(model);
+
     /// <returns>The priority class of a request that asked for <paramref name="asked"/>.</returns>
     public int PriorityOf(int asked) => MaxPriority is { } most && asked < most ? most : asked;
 

@@ -21,6 +21,7 @@ public sealed partial class ApiKeyRing
     };
 
     private readonly FrozenDictionary<string, ApiKey> _byHash;
+    private readonly FrozenDictionary<string, ApiKey> _byName;
 
     /// <summary>Checks the keys.</summary>
     /// <exception cref="ArgumentException">Names the key, the member, its value and what is allowed.</exception>
@@ -28,18 +29,19 @@ public sealed partial class ApiKeyRing
     {
         if (keys.Count > MaxKeys)
             throw new ArgumentException($"{keys.Count} keys; allowed: up to {MaxKeys}");
-        var names = new HashSet<string>(StringComparer.Ordinal);
+        var names = new Dictionary<string, ApiKey>(StringComparer.Ordinal);
         var hashes = new Dictionary<string, ApiKey>(StringComparer.Ordinal);
         foreach (var key in keys)
         {
             Check(key);
-            if (!names.Add(key.Name))
+            if (!names.TryAdd(key.Name, key))
                 throw new ArgumentException($"two keys have the name '{key.Name}'; allowed: one");
             if (!hashes.TryAdd(key.Hash, key))
                 throw new ArgumentException($"the keys '{hashes[key.Hash].Name}' and '{key.Name}' have the same secret; allowed: one name per secret");
         }
         Keys = keys;
         _byHash = hashes.ToFrozenDictionary(StringComparer.Ordinal);
+        _byName = names.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>All keys, in the order of the file.</summary>
@@ -99,6 +101,9 @@ public sealed partial class ApiKeyRing
         return _byHash.TryGetValue(hash, out var key)
             && CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(hash), Encoding.ASCII.GetBytes(key.Hash)) ? key : null;
     }
+
+    /// <returns>Null if there is none.</returns>
+    internal ApiKey? FindByName(string name) => _byName.GetValueOrDefault(name);
 
     private static void Check(ApiKey key)
     {

@@ -41,7 +41,7 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
 
     /// <summary>Gives one place of a key to another gateway.</summary>
     /// <returns>False: all are used, or the key is not known or not limited.</returns>
-    public bool GivePlace(string name) => _ring?.Keys.FirstOrDefault(key => key.Name == name) is { } key && MeterOf(key).GivePlace();
+    public bool GivePlace(string name) => _ring?.FindByName(name) is { } key && MeterOf(key).GivePlace();
 
     /// <summary>What the keys with limits have used here, for other gateways.</summary>
     public IEnumerable<KeyUseRow> Report() => _meters.Values.Select(meter => meter.Report()).OfType<KeyUseRow>();
@@ -62,13 +62,6 @@ internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
 
     /// <summary>Use of each key that was used since it was added, by name.</summary>
     public IReadOnlyList<KeyUse> Uses => [.. _meters.Values.Select(meter => meter.Read()).OrderBy(use => use.Name, StringComparer.Ordinal)];
-}
-
-/// <summary>Moves places of keys, which limit the requests that run at the same time, between gateways. Thread-safe.</summary>
-internal interface IKeyPlaces
-{
-    /// <summary>Takes a place of another gateway if the request needs one and another gateway does not use all of its own.</summary>
-    Task FindAsync(KeyGrant grant, CancellationToken cancellationToken);
 }
 
 /// <summary>The API keys of a gateway, for whoever reads them from a file. Thread-safe.</summary>

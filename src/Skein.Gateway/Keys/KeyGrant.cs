@@ -22,13 +22,19 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
     }
 
     /// <summary>Whether the key allows the model.</summary>
-    public bool Allows(string model) => Key.Models.Count == 0 || Key.Models.Contains(model);
+    public bool Allows(string model) => Key.Allows(model);
 
     /// <summary>Whether the request would be refused because of others of its key that run. A place of another gateway helps.</summary>
     public bool NeedsPlace => meter.NeedsPlace;
 
     /// <summary>See <see cref="KeyMeter.TakePlace"/>.</summary>
     public void TakePlace() => meter.TakePlace();
+
+    /// <summary>See <see cref="KeyMeter.MaySearchPlace"/>.</summary>
+    public bool MaySearchPlace => meter.MaySearchPlace;
+
+    /// <summary>See <see cref="KeyMeter.FoundNoPlace"/>.</summary>
+    public void FoundNoPlace() => meter.FoundNoPlace();
 
     /// <summary>The request joins an answer that is paid for: it only counts as a request.</summary>
     /// <exception cref="FaultException">The key does not allow the model, or has reached its requests per minute.</exception>

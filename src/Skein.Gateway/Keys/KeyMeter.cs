@@ -9,51 +9,29 @@ internal sealed class KeyMeter
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
-    /// <summary>
-    /// How long a place that was taken counts: until all gateways have reported, and the first one has divided what they hold. The one that gave it waits
-    /// longer, so that the place is never used twice.
-    /// </summary>
-    private static readonly TimeSpan TakenFor = TokenBucket.ExchangePeriod * 5;
-
-    private static readonly TimeSpan GivenFor = TokenBucket.ExchangePeriod * 6;
-
-    private static readonly Dictionary<string, KeyUseRow> NoRows = [];
-
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly long _origin;
+    private readonly KeyPlaces _places;
     private ApiKey _key;
     private TokenBucket? _requests;
     private TokenBucket? _tokens;
     private TokenBucket? _dayTokens;
     private long _allRequests;
     private long _allTokens;
-    private int _running;
     private double _share;
 
     /// <summary>Requests that were asked for since the last exchange, refused ones too, and before it, halved with each.</summary>
     private long _asked;
     private double _demand;
 
-    /// <summary>Requests on other gateways, and how many may run on this one.</summary>
-    private long _runningElsewhere;
-    private int _mostRunning = int.MaxValue;
-
-    /// <summary>After places were moved between two gateways: how many requests may run here at least, and at most, for some seconds.</summary>
-    private (int Most, TimeSpan Until) _taken;
-    private (int Most, TimeSpan Until) _given;
-
-    /// <summary>What this gateway grants to others, and how; null: it is not the first by name.</summary>
-    private StreamGrants? _grants;
-    private Dictionary<string, int>? _granted;
-    private GatewayNames _gateways;
-
     /// <param name="gateways">Those that share the limits; null: this one is alone.</param>
     public KeyMeter(ApiKey key, TimeProvider time, GatewayNames? gateways = null)
     {
-        (_key, _time, _origin, _gateways) = (key, time, time.GetTimestamp(), gateways ?? GatewayNames.Alone);
-        _share = KeyShare.Of(0, 0, _gateways.Count);
-        HoldPart();
+        (_key, _time, _origin) = (key, time, time.GetTimestamp());
+        gateways ??= GatewayNames.Alone;
+        _places = new KeyPlaces(key.Streams, gateways);
+        _share = KeyShare.Of(0, 0, gateways.Count);
         Replace(key);
     }
 
@@ -80,12 +58,8 @@ internal sealed class KeyMeter
                 return forbidden;
             var now = Now;
             _asked++;
-            if (_key.Streams is { } most && IsFull(most, now))
-            {
-                var running = _running + _runningElsewhere;
-                var here = running < most ? $", of which {MostRunning(now)} on this gateway now" : null;
-                return new KeyRefusal($"this API key has {running} requests running; allowed at the same time: {most}{here}", TimeSpan.FromSeconds(1));
-            }
+            if (_places.Refusal(now) is { } busy)
+                return busy;
             // The longest wait: a caller that obeys a shorter one would be refused again.
             var refusal = Longer(
                 Refusal(_requests, "requests per minute", now),
@@ -93,7 +67,7 @@ internal sealed class KeyMeter
             if (refusal is not null)
                 return refusal;
             _requests?.Charge(1, now);
-            _running++;
+            _places.Begin();
             _allRequests++;
             return null;
         }
@@ -123,19 +97,32 @@ internal sealed class KeyMeter
         get
         {
             lock (_gate)
-                return _gateways.Count > 1 && _key.Streams is { } most && IsFull(most, Now);
+                return _places.AreUsed(Now);
         }
+    }
+
+    /// <summary>False: no other gateway had a place a moment ago, and none is to be asked again yet.</summary>
+    public bool MaySearchPlace
+    {
+        get
+        {
+            lock (_gate)
+                return _places.MaySearch(Now);
+        }
+    }
+
+    /// <summary>All other gateways were asked for a place, and none gave one.</summary>
+    public void FoundNoPlace()
+    {
+        lock (_gate)
+            _places.NoneFound(Now);
     }
 
     /// <summary>Another gateway has given one of its places to this one.</summary>
     public void TakePlace()
     {
         lock (_gate)
-        {
-            var now = Now;
-            _taken = (MostRunning(now) + 1, now + TakenFor);
-            _given.Most = Math.Max(_given.Most, _taken.Most);
-        }
+            _places.Take(Now);
     }
 
     /// <summary>Gives one place to another gateway.</summary>
@@ -143,20 +130,13 @@ internal sealed class KeyMeter
     public bool GivePlace()
     {
         lock (_gate)
-        {
-            var now = Now;
-            if (_key.Streams is null || _running >= MostRunning(now))
-                return false;
-            _given = (MostRunning(now) - 1, now + GivenFor);
-            _taken.Most = Math.Min(_taken.Most, _given.Most);
-            return true;
-        }
+            return _places.TryGive(Now);
     }
 
     public void End()
     {
         lock (_gate)
-            _running--;
+            _places.End();
     }
 
     /// <summary>Charges tokens that have arrived. A negative amount corrects an earlier charge.</summary>
@@ -176,7 +156,7 @@ internal sealed class KeyMeter
         lock (_gate)
         {
             var now = Now;
-            return new KeyUse(_key.Name, _running, _allRequests, _allTokens, WindowOf(_requests, now), WindowOf(_tokens, now));
+            return new KeyUse(_key.Name, _places.Running, _allRequests, _allTokens, WindowOf(_requests, now), WindowOf(_tokens, now));
         }
     }
 
@@ -191,7 +171,7 @@ internal sealed class KeyMeter
             var now = Now;
             var row = new KeyUseRow
             {
-                Name = _key.Name, Requests = (ulong)_allRequests, Tokens = _allTokens, Running = (uint)_running, Demand = _demand + _asked,
+                Name = _key.Name, Requests = (ulong)_allRequests, Tokens = _allTokens, Demand = _demand + _asked,
             };
             // Set only where there is one: an unset field is absent.
             if (_requests is not null)
@@ -200,10 +180,7 @@ internal sealed class KeyMeter
                 row.TokensLeft = _tokens.Level(now);
             if (_dayTokens is not null)
                 row.DayTokensLeft = _dayTokens.Level(now);
-            if (_key.Streams is not null)
-                row.StreamsHeld = (uint)Held;
-            foreach (var (name, count) in _granted ?? [])
-                row.StreamsGranted[name] = (uint)count;
+            _places.Report(row, now);
             return row;
         }
     }
@@ -226,63 +203,13 @@ internal sealed class KeyMeter
             _requests?.Reshare(_share, now);
             _tokens?.Reshare(_share, now);
             _dayTokens?.Reshare(_share, now);
-            _runningElsewhere = elsewhere.Running;
-            _gateways = gateways;
-            ShareStreams(elsewhere.Rows ?? NoRows);
+            _places.Exchange(elsewhere, gateways, _demand, now);
         }
-    }
-
-    /// <summary>Requests that this gateway may have running until the next exchange.</summary>
-    private int Held => Math.Max(_running, MostRunning(Now));
-
-    private int MostRunning(TimeSpan now)
-    {
-        var most = now < _given.Until ? Math.Min(_mostRunning, _given.Most) : _mostRunning;
-        return now < _taken.Until ? Math.Max(most, _taken.Most) : most;
-    }
-
-    // What others reported may be old: a place that one of them gave is free whatever it was.
-    private bool IsFull(int most, TimeSpan now) => _running >= MostRunning(now) || (now >= _taken.Until && _running + _runningElsewhere >= most);
-
-    private void HoldPart()
-    {
-        (_grants, _granted) = (null, null);
-        if (_key.Streams is { } most)
-            _mostRunning = _gateways.PartOf(most, _gateways.Index);
-    }
-
-    private void ShareStreams(IReadOnlyDictionary<string, KeyUseRow> rows)
-    {
-        if (_key.Streams is not { } most)
-            return;
-        if (_gateways.Count == 1 || !_gateways.IsFirst)
-        {
-            HoldPart();
-            // The first gateway has no row of a key that nobody has used yet, and one of an older release grants nothing: then each has its part.
-            if (_gateways.Count > 1 && rows.TryGetValue(_gateways.Names[0], out var first) && first.StreamsGranted.TryGetValue(_gateways.Self, out var mine))
-                _mostRunning = (int)Math.Min(mine, most);
-            return;
-        }
-        _grants ??= new StreamGrants();
-        _granted = _grants.Divide(most, [.. _gateways.Names.Select((name, index) => HolderOf(name, index, rows, most))]);
-        _mostRunning = _granted[_gateways.Self];
-    }
-
-    private StreamHolder HolderOf(string name, int index, IReadOnlyDictionary<string, KeyUseRow> rows, int most)
-    {
-        if (index == _gateways.Index)
-            return new StreamHolder(name, _running, Held, _demand);
-        var part = _gateways.PartOf(most, index);
-        if (!rows.TryGetValue(name, out var row))
-            return new StreamHolder(name, 0, part, 0);
-        var running = Math.Min(row.Running, int.MaxValue);
-        var held = row.HasStreamsHeld ? (int)Math.Min(row.StreamsHeld, int.MaxValue) : part;
-        return new StreamHolder(name, running, Math.Max(running, held), double.IsFinite(row.Demand) ? Math.Max(0, row.Demand) : 0);
     }
 
     private KeyRefusal? RefusalOf(string model)
     {
-        if (_key.Models.Count == 0 || _key.Models.Contains(model))
+        if (_key.Allows(model))
             return null;
         var problem = model.Length > 0
             ? $"model '{model}' is not allowed for this API key"
@@ -306,10 +233,8 @@ internal sealed class KeyMeter
         _requests = Bucket(_requests, key.RequestsPerMinute, Minute, now);
         _tokens = Bucket(_tokens, key.TokensPerMinute, Minute, now);
         _dayTokens = Bucket(_dayTokens, key.TokensPerDay, Day, now);
-        var hasOtherStreams = _key.Streams != key.Streams;
+        _places.Use(key.Streams);
         _key = key;
-        if (hasOtherStreams)
-            HoldPart();
     }
 
     private TokenBucket? Bucket(TokenBucket? before, long? limit, TimeSpan window, TimeSpan now)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.RateLimiting;
 using Grpc.Net.Client;
 using Skein.Gateway.Group;
 using Skein.Gateway.Keys;
@@ -11,12 +12,16 @@ namespace Skein.Gateway.Peers;
 /// the rounds, of which one runs at a time.
 /// </summary>
 internal sealed partial class KeyUseLoop(
-    KeyUseExchange exchange, ApiKeyStore keys, LinkOptions link, BackgroundTasks tasks, TimeProvider time, ILogger<KeyUseLoop> logger) : IKeyPlaces
+    KeyUseExchange exchange, ApiKeyStore keys, LinkOptions link, BackgroundTasks tasks, TimeProvider time, ILogger<KeyUseLoop> logger)
+    : IKeyPlaces, IDisposable
 {
     /// <summary>Most gateways that are asked, the first ones by name. Each asks each.</summary>
     public const int MostPeers = 64;
 
     private const int LoggedFailures = 3;
+
+    /// <summary>Most requests of a key that wait for places at once. More are admitted or refused as if no other gateway had one.</summary>
+    private const int MostWaiting = 1000;
 
     private static readonly TimeSpan Period = TokenBucket.ExchangePeriod;
 
@@ -31,6 +36,11 @@ internal sealed partial class KeyUseLoop(
 
     /// <summary>Failures in a row, of gateways that fail.</summary>
     private readonly ConcurrentDictionary<string, int> _failures = new(StringComparer.Ordinal);
+
+    /// <summary>One search for a place of a key at a time: those behind it need not ask if it found none.</summary>
+    private readonly PartitionedRateLimiter<string> _searches = PartitionedRateLimiter.Create<string, string>(static key =>
+        RateLimitPartition.GetConcurrencyLimiter(key, static _ => new ConcurrencyLimiterOptions { PermitLimit = 1, QueueLimit = MostWaiting }));
+
     private bool _hasWarned;
 
     /// <summary>Follows until the gateway stops. Called once.</summary>
@@ -38,6 +48,9 @@ internal sealed partial class KeyUseLoop(
 
     public async Task FindAsync(KeyGrant grant, CancellationToken cancellationToken)
     {
+        using var turn = await _searches.AcquireAsync(grant.Name, cancellationToken: cancellationToken);
+        if (!turn.IsAcquired || !grant.MaySearchPlace)
+            return;
         var options = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + PlaceTimeout, cancellationToken: cancellationToken);
         var request = new TakeStreamRequest { KeyName = grant.Name };
         foreach (var channel in _channels.Values)
@@ -57,7 +70,10 @@ internal sealed partial class KeyUseLoop(
                 cancellationToken.ThrowIfCancellationRequested();
             }
         }
+        grant.FoundNoPlace();
     }
+
+    public void Dispose() => _searches.Dispose();
 
     /// <summary>One round.</summary>
     internal async Task AskAsync(MembershipSnapshot group, CancellationToken cancellationToken)

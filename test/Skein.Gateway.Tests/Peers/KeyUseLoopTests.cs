@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Keys;
 using Skein.Gateway.Links;
 using Skein.Gateway.Peers;
@@ -17,13 +18,16 @@ public sealed class KeyUseLoopTests : IAsyncLifetime
 
     private readonly List<GatewayApp> _gateways = [];
 
+    /// <summary>Stands still, and is ahead: the deadlines of calls are far away on the clock of the machine.</summary>
+    private readonly FakeTimeProvider _time = new(TimeProvider.System.GetUtcNow().AddHours(1));
+
     public async ValueTask InitializeAsync()
     {
         foreach (var linkKey in (string[])["the-key-of-the-group", "the-key-of-the-group", "the-key-of-the-others"])
         {
             var keys = LinkKeys.Parse(linkKey);
             var options = new GatewayOptions { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0), Link = new LinkOptions { Keys = () => keys } };
-            var gateway = GatewayApp.Build(options);
+            var gateway = GatewayApp.Build(options, builder => builder.Services.AddSingleton<TimeProvider>(_time));
             _gateways.Add(gateway);
             gateway.Keys.Use(new ApiKeyRing([Key]));
             await gateway.StartAsync(TestContext.Current.CancellationToken);
@@ -57,27 +61,70 @@ public sealed class KeyUseLoopTests : IAsyncLifetime
     [Fact]
     public async Task Find_PlaceOfAnotherGateway_MovesHere()
     {
-        var key = Key with { Streams = 1 };
+        var (from, to) = await StreamsAsync(limit: 1);
+
+        using var grant = GrantOf(to);
+        await FindAsync(to, grant);
+
+        grant.Begin("m");
+        Assert.NotNull(MeterOf(from).Begin("m"));
+        using var another = GrantOf(from);
+        await FindAsync(from, another);
+        Assert.Throws<FaultException>(() => another.Begin("m"));
+    }
+
+    [Fact]
+    public async Task Find_ManyRequestsAtOnce_TakeAllPlacesOfTheOtherGateway()
+    {
+        // Three for each, of which the third gateway, which has the key of another group, gives none.
+        var (from, to) = await StreamsAsync(limit: 9);
+        for (var i = 0; i < 3; i++)
+            Assert.Null(MeterOf(to).Begin("m"));
+
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => FindAsync(to, GrantOf(to))));
+
+        Assert.Equal(3, Enumerable.Range(0, 20).Count(_ => MeterOf(to).Begin("m") is null));
+        Assert.NotNull(MeterOf(from).Begin("m"));
+    }
+
+    /// <summary>Each refused request asked all gateways again.</summary>
+    [Fact]
+    public async Task Find_NoPlaceAnywhere_IsNotSearchedAgainForAMoment()
+    {
+        var (from, to) = await StreamsAsync(limit: 1);
+        Assert.Null(MeterOf(from).Begin("m"));
+        await FindAsync(to, GrantOf(to));
+        MeterOf(from).End();
+
+        await FindAsync(to, GrantOf(to));
+        Assert.NotNull(MeterOf(to).Begin("m"));
+
+        _time.Advance(TimeSpan.FromMilliseconds(100));
+        await FindAsync(to, GrantOf(to));
+        Assert.Null(MeterOf(to).Begin("m"));
+    }
+
+    /// <summary>Two gateways with a key whose requests at the same time are limited.</summary>
+    /// <returns>One that has places, and one that has fewer or as many.</returns>
+    private async Task<(int From, int To)> StreamsAsync(int limit)
+    {
+        var key = Key with { RequestsPerMinute = null, Streams = limit };
         foreach (var gateway in _gateways)
         {
             gateway.Keys.Use(new ApiKeyRing([key]));
             gateway.Services.GetRequiredService<ApiKeyStore>().MeterOf(key);
         }
-
         await AskAsync(0);
         await AskAsync(1);
         var (from, to) = MeterOf(0).NeedsPlace ? (1, 0) : (0, 1);
-        Assert.Equal((false, true), (MeterOf(from).NeedsPlace, MeterOf(to).NeedsPlace));
-
-        using var grant = new KeyGrant(key, MeterOf(to));
-        await _gateways[to].Services.GetRequiredService<KeyUseLoop>().FindAsync(grant, TestContext.Current.CancellationToken);
-
-        grant.Begin("m");
-        Assert.NotNull(MeterOf(from).Begin("m"));
-        using var another = new KeyGrant(key, MeterOf(from));
-        await _gateways[from].Services.GetRequiredService<KeyUseLoop>().FindAsync(another, TestContext.Current.CancellationToken);
-        Assert.Throws<FaultException>(() => another.Begin("m"));
+        Assert.Equal((false, limit == 1), (MeterOf(from).NeedsPlace, MeterOf(to).NeedsPlace));
+        return (from, to);
     }
+
+    private KeyGrant GrantOf(int gateway) => new(Key, MeterOf(gateway));
+
+    private Task FindAsync(int gateway, KeyGrant grant) =>
+        _gateways[gateway].Services.GetRequiredService<KeyUseLoop>().FindAsync(grant, TestContext.Current.CancellationToken);
 
     private KeyMeter MeterOf(int gateway) => _gateways[gateway].Services.GetRequiredService<ApiKeyStore>().MeterOf(Key);
 
