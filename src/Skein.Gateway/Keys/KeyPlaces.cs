@@ -14,7 +14,9 @@ internal sealed class KeyPlaces
 
     private static readonly TimeSpan GivenFor = TokenBucket.ExchangePeriod * 6;
 
-    /// <summary>How long no other gateway is asked after none had a place: a client that does not wait cannot make the gateways ask each other all the time.</summary>
+    /// <summary>
+    /// How long no other gateway is asked after none had a place: a client that does not wait cannot make the gateways ask each other all the time.
+    /// </summary>
     private static readonly TimeSpan SearchPause = TokenBucket.ExchangePeriod * 0.1;
 
     private static readonly Dictionary<string, KeyUseRow> NoRows = [];
