@@ -223,7 +223,7 @@ public static partial class ChatJson
     private static ChatJsonException Missing(string path, string required) => new(ChatJsonProblem.Missing, path, $"missing; required: {required}");
 
     private static ChatJsonException HalfSurrogate(string path, Exception cause) =>
-        new(ChatJsonProblem.WrongValue, path, "holds half of a surrogate pair; allowed: whole Unicode characters", cause);
+        new(ChatJsonProblem.WrongValue, path, SurrogateEscapes.Problem, cause);
 
     private static ChatJsonException NotJson(string field, JsonException exception) => new(
         ChatJsonProblem.WrongValue,

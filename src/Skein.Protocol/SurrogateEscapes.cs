@@ -7,6 +7,9 @@ namespace Skein.Protocol;
 /// </summary>
 public static class SurrogateEscapes
 {
+    /// <summary>The end of a sentence that refuses one.</summary>
+    public const string Problem = "holds half of a surrogate pair; allowed: whole Unicode characters";
+
     private const int EscapeBytes = 6; // \uXXXX
 
     /// <summary>Whether the JSON may have such an escape at all: nearly none has.</summary>

@@ -45,6 +45,8 @@ internal sealed class PrefixAffinity : IBalancingPolicy
     public int Pick(in PickContext context)
     {
         var candidates = context.Candidates;
+        if (candidates.Length == 1 || KeyOf(context) is not { } key)
+            return ByLoad.Pick(context);
         var bucket = RecentPicks.BucketOf(context.Now);
         double load = 1, recent = 1, weight = 0;
         var first = candidates[0].Weight;
@@ -58,8 +60,6 @@ internal sealed class PrefixAffinity : IBalancingPolicy
             isWeighted |= own != first;
             hasOthers |= candidate.Replica.HasOthers;
         }
-        if (candidates.Length == 1 || KeyOf(context) is not { } key)
-            return ByLoad.Pick(context);
         var perWeight = 1 / weight;
         var conversations = _conversations.Count(context, out var homeOfConversation);
         var most = Math.Min(load <= 1 ? FewWhileIdle * context.Serving : context.Serving, RecentConversations.Most - 1);

@@ -109,7 +109,7 @@ internal static class JsonBody
     }
 
     public static RequestRefusedException HalfSurrogate(string field, Exception? cause = null) =>
-        RequestRefusedException.Json(field, "holds half of a surrogate pair; allowed: whole Unicode characters", cause);
+        RequestRefusedException.Json(field, SurrogateEscapes.Problem, cause);
 
     /// <summary>Copies the name of the member that the reader is at, without escapes.</summary>
     public static int CopyName(ref Utf8JsonReader reader, scoped Span<char> buffer)
@@ -122,8 +122,7 @@ internal static class JsonBody
         }
         catch (InvalidOperationException e)
         {
-            throw RequestRefusedException.Json(
-                null, $"the member name {JsonExcerpt.Of(ref reader)} holds half of a surrogate pair; allowed: whole Unicode characters", e);
+            throw RequestRefusedException.Json(null, $"the member name {JsonExcerpt.Of(ref reader)} {SurrogateEscapes.Problem}", e);
         }
     }
 

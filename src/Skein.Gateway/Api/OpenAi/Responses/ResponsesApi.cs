@@ -31,7 +31,7 @@ internal sealed class ResponsesApi(ApiOptions options) : IGenerationApi
             ? sessionId => new ResponseEventWriter(plan, sessionId)
             : sessionId => new ResponseWriter(plan, sessionId))
         {
-            UserId = request.Metadata?.Find("user_id") is { } user && user.Value.ValueKind == JsonValueKind.String ? user.Text() : null,
+            UserId = request.Metadata?.Find("user_id")?.Text(),
         };
     }
 }
