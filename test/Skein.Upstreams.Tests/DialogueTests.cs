@@ -56,6 +56,9 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
     /// <summary>Dialogues that the gateway means to answer otherwise, each with its reason, where the server is known or where it is any server.</summary>
     private static readonly (string Mode, string Server, string Name, string Reason)[] Meant =
     [
+        ("AsItself", "llama.cpp-b11669", "reasoning-none", "recorded with another flag than the server's properties tell: its chats are proven to differ, and left to the chat call"),
+        ("AsItself", "llama.cpp-b11669", "prompt-array-of-strings", "the server's usage counts one of the prompts, the gateway's all"),
+        ("AsItself", "llama.cpp-b11669", "prompt-array-of-ids-arrays", "the server's usage counts one of the prompts, the gateway's all"),
         ("AsItself", "llama.cpp-b11669", "best-of", "the gateway refuses best_of, which the server ignores"),
         ("AsItself", "llama.cpp-b11669", "suffix", "the gateway refuses suffix, which the server ignores"),
         ("AsItself", "ollama-0.13.5", "no-model", "the gateway, which serves two names of the model, refuses a request without one in its own words"),
@@ -193,7 +196,11 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
             var setup = new TestGateway.Setup { NoReplicaTimeout = TimeSpan.FromSeconds(2), Server = options => options with { Kind = kind } };
             try
             {
-                return new World(server, await TestGateway.StartAsync(setup, server.Server));
+                var gateway = await TestGateway.StartAsync(setup, server.Server);
+                // Some calls are used once they are proven.
+                if (kind is null && server.Rules is { } rules)
+                    await gateway.WhenTierAsync(rules.Tier, server.Server.Name);
+                return new World(server, gateway);
             }
             catch
             {

@@ -5,7 +5,7 @@ using Skein.Upstreams.Tests.Servers;
 namespace Skein.Upstreams.Tests;
 
 /// <summary>
-/// Recorded requests to two servers with the rules of vLLM or SGLang, one of which dies in the middle of the answer: at the second token, in the middle, and
+/// Recorded requests to two servers with the rules of vLLM, SGLang, llama.cpp or Ollama, one of which dies in the middle of the answer: at the second token, in the middle, and
 /// before the last one. The answer is that without a fault, member by member, usage included.
 /// </summary>
 public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutputHelper output) : IClassFixture<RecordedKillTests.Pairs>
@@ -13,8 +13,11 @@ public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutput
     /// <summary>Fewest tokens of an answer that can be cut.</summary>
     private const int FewestTokens = 3;
 
-    /// <summary>Answers that one event brings whole: there is no middle.</summary>
-    private static readonly string[] NotStreamed = ["completion-echo-logprobs"];
+    /// <summary>Answers that one event brings whole, or that are asked for whole: there is no middle.</summary>
+    private static bool IsNotStreamed(Dialogue dialogue) => dialogue.Name == "completion-echo-logprobs"
+        // llama.cpp repeats a client's beginning of the answer, and tells probabilities of hidden tokens, in whole answers only.
+        || (dialogue.Server.StartsWith("llama.cpp-", StringComparison.Ordinal) && !dialogue.IsStreamed && dialogue.Path.Contains("/chat/", StringComparison.Ordinal)
+            && (dialogue.Asked!.ContainsKey("logprobs") || dialogue.Asked["messages"]?.AsArray().LastOrDefault()?["role"]?.ToString() == "assistant"));
 
     /// <summary>Several choices are not compared without a fault, where the order of their counts is chance.</summary>
     private static readonly string[] Choices = ["chat-n2", "chat-n2-stream"];
@@ -29,11 +32,14 @@ public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutput
         ["choices.*.message.content:", "choices.*.delta.content:", "choices.*.text:", "choices.*.message.reasoning", "choices.*.delta.reasoning", "choices.*.logprobs",
             "choices.*.token_ids", "choices.*.finish_reason", "usage.completion_tokens", "usage.total_tokens"];
 
+    /// <summary>What llama.cpp measured of the last attempt.</summary>
+    private const string Timings = "timings.";
+
     public static TheoryData<string, string> Answers { get; } =
     [
         .. Dialogue.Servers.Where(server => RecordedRules.Of(server, parsesReasoning: false) is not null).SelectMany(Dialogue.Read)
-            .Where(dialogue => Choices.Contains(dialogue.Name)
-                || (DialogueTests.Compared.Any(row => row.Data == (dialogue.Server, dialogue.Name)) && !NotStreamed.Contains(dialogue.Name)))
+            .Where(dialogue => (Choices.Contains(dialogue.Name) && RecordedTokens.Of(dialogue).Count > 1)
+                || (DialogueTests.Compared.Any(row => row.Data == (dialogue.Server, dialogue.Name)) && !IsNotStreamed(dialogue)))
             .Where(dialogue => RecordedTokens.Of(dialogue) is { Count: > 0 } choices && choices.Max(choice => choice.Tokens.Count) >= FewestTokens)
             .Select(dialogue => (dialogue.Server, dialogue.Name)),
     ];
@@ -57,6 +63,7 @@ public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutput
             var tier = reply.Header("x-skein-resume-tier");
             var isSampled = dialogue.Asked?["temperature"]?.GetValue<double>() > 0 && tier is "tokens" or "text";
             IReadOnlyList<string> differences = [.. AnswerShape.Differences(undisturbed, reply, isUsageAsked: true)
+                .Where(difference => !difference.StartsWith(Timings, StringComparison.Ordinal))
                 .Where(difference => tier != "text" || !OfText.Any(member => difference.StartsWith(member, StringComparison.Ordinal)))
                 .Where(difference => !isSampled || !Sampled.Any(member => difference.StartsWith(member, StringComparison.Ordinal)))];
             output.WriteLine($"token {at} of {tokens}, tier {tier}: {differences.Count} differences");
@@ -69,6 +76,9 @@ public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutput
     [Theory]
     [InlineData("vllm-0.32", "chat-n2", "chat-stop", "chat-stream-logprobs", "chat-json-schema", "chat-tools-auto", "chat-reasoning-stream", "completion-logprobs")]
     [InlineData("sglang-0.5.23", "chat-n2-stream", "chat-stop-stream", "chat-stream-logprobs", "chat-json-schema", "chat-tools-auto", "chat-reasoning-stream")]
+    [InlineData("llama.cpp-b11669", "chat-n2-stream", "chat-stop-stream", "chat-logprobs-stream", "json-schema-stream", "tools-auto-text", "reasoning-stream")]
+    [InlineData("llama.cpp-b11669", "reasoning-auto", "completion-logprobs-stream", "completion-stop-whole", "utf8-split-stream", "completion-seed")]
+    [InlineData("ollama-0.13.5", "chat-stream", "chat-whole", "chat-stop-stream", "completion-stream", "completion-whole")]
     public void Answers_HaveEachKindOfRequest(string server, params string[] names) =>
         Assert.Empty(names.Except(Answers.Where(row => row.Data.Item1 == server).Select(row => row.Data.Item2)));
 
@@ -122,7 +132,7 @@ public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutput
             try
             {
                 pair._gateway = await TestGateway.StartAsync(pair._first.Server, pair._second.Server);
-                await pair._gateway.WhenTierAsync("tokens", pair._first.Server.Name, pair._second.Server.Name);
+                await pair._gateway.WhenTierAsync(pair._first.Rules.Tier, pair._first.Server.Name, pair._second.Server.Name);
                 return pair;
             }
             catch

@@ -9,6 +9,16 @@ namespace Skein.Upstreams.Tests;
 /// <summary>The scripted servers with the rules of vLLM and SGLang answer every recorded request as the recording does.</summary>
 public sealed class RecordedRulesTests
 {
+    /// <summary>Recorded with other flags or in another state: with a key, while an answer or the model's loading was under way, with a small context.</summary>
+    private static readonly string[] OtherServers =
+        [" auth-", " api-key-", " abort", " loading-", "llama.cpp-b11669 context-overflow", "llama.cpp-b11669 embeddings-on", " metrics-busy", " slots-after", " slots-busy",
+            " host-foreign", "ollama-0.13.5 api-chat-whole",
+            // The server with rules has more tokens.
+            "llama.cpp-4227c9b models", "llama.cpp-b11669 models"];
+
+    /// <summary>Calls that generate nothing, or that the gateway does not use.</summary>
+    private static readonly string[] OtherCalls = ["/embeddings", "/api/"];
+
     public static TheoryData<string> Servers { get; } = [.. Dialogue.Servers.Where(server => RecordedRules.Of(server, parsesReasoning: false) is not null)];
 
     [Theory]
@@ -22,7 +32,7 @@ public sealed class RecordedRulesTests
         foreach (var dialogue in Dialogue.Read(server).Where(IsRequest))
         {
             var scripted = DialogueTests.World.ParsesReasoning(dialogue.Name) ? parsing : plain;
-            var isGeneration = dialogue.Method == "POST" && dialogue.Asked is not null && (dialogue.IsStreamed || dialogue.AnswerBody is ['{' or '[', ..]);
+            var isGeneration = dialogue.Method == "POST" && !OtherCalls.Any(dialogue.Path.Contains) && dialogue.Asked is not null && (dialogue.IsStreamed || dialogue.AnswerBody is ['{' or '[', ..]);
             scripted.Current = isGeneration ? dialogue : null;
             var recorded = Reply.Parse(Encoding.Latin1.GetString(dialogue.Answer), TimeSpan.Zero);
 
@@ -36,8 +46,8 @@ public sealed class RecordedRulesTests
             problems.AddRange((await StreamedAsync(scripted, dialogue, recorded)).Select(difference => $"{dialogue.Name}, streamed: {difference}"));
         }
         Assert.True(problems.Count == 0, string.Join('\n', problems));
-        Assert.InRange(generations, 30, 200);
-        Assert.InRange(refusals, 5, 100);
+        Assert.InRange(generations, 20, 200);
+        Assert.InRange(refusals, 3, 100);
     }
 
     private static IEnumerable<string> Differences(Reply recorded, Reply reply) =>
@@ -46,9 +56,8 @@ public sealed class RecordedRulesTests
         : recorded.Status >= 400 ? [$"error: {recorded.Body} -> {reply.Body}"]
         : AnswerShape.Differences(recorded, reply, isUsageAsked: true);
 
-    // Those with a key are for a server that was started with one, and an abort is for an answer that runs. What is no JSON is refused before a rule is asked.
-    private static bool IsRequest(Dialogue dialogue) => !dialogue.Name.StartsWith("auth-", StringComparison.Ordinal)
-        && !dialogue.Name.StartsWith("abort", StringComparison.Ordinal)
+    // What is no JSON is refused before a rule is asked.
+    private static bool IsRequest(Dialogue dialogue) => !OtherServers.Any(name => $"{dialogue.Server} {dialogue.Name}".Contains(name, StringComparison.Ordinal))
         && dialogue.Answer.Length > 0 && dialogue.IsWhole && (dialogue.Body.Length == 0 || dialogue.Asked is not null);
 
     /// <summary>As the gateway asks, which streams every answer.</summary>

@@ -194,7 +194,7 @@ public class MemberTests
 
     /// <summary>Behind a stop text the last event is not awaited.</summary>
     [Fact]
-    public async Task GenerateAsync_LlamaCppWithStop_UsageTellsWhatWasCached()
+    public async Task GenerateAsync_LlamaCppWithStop_TellsTimingsAndWhatWasCached()
     {
         using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", body =>
             Enumerable.Repeat("""{"content":"a","tokens":[1],"tokens_predicted":COUNT,"stop":falseMORE}""", 3).Select((step, i) => step
@@ -204,7 +204,8 @@ public class MemberTests
         var frames = await LlamaCppFramesOf(server, new GenerateRequest { Text = "x", Stop = { "aa" } });
 
         Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2, CachedPromptTokens = 1 }, frames[^1].Finish.Usage);
-        Assert.Empty(frames[^1].RawChunk);
+        Assert.Equal("""{"timings":{"cache_n":1}}""", frames[^1].RawChunk.ToStringUtf8());
+        Assert.All(frames.SkipLast(1), frame => Assert.Empty(frame.RawChunk));
     }
 
     /// <summary>The server has a limit of its own, which no call tells, and another name for several answers.</summary>

@@ -21,6 +21,9 @@ internal sealed class TestGateway : IAsyncDisposable
     /// <summary>Slots that are told to the gateway where a test is not about finding them out.</summary>
     private const int ToldSlots = 16;
 
+    /// <summary>Nothing can be kept here, inside a file: what a scripted server says must not last longer than the test.</summary>
+    private static readonly string NoDirectory = Path.Combine(typeof(TestGateway).Assembly.Location, "none");
+
     private readonly GatewayApp _app;
     private readonly IMembership _membership;
 
@@ -183,7 +186,7 @@ internal sealed class TestGateway : IAsyncDisposable
     // As Skein.Cli.Upstreams.UpstreamSettings does.
     private static UpstreamOptions UpstreamOf(Uri url, Setup setup)
     {
-        var server = setup.Server(new OpenAiEngineOptions { BaseUrl = url, Slots = setup.Slots });
+        var server = setup.Server(new OpenAiEngineOptions { BaseUrl = url, Slots = setup.Slots, CacheDirectory = NoDirectory });
         return new UpstreamOptions
         {
             Name = NameOf(url),

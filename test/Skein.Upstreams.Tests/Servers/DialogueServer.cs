@@ -30,6 +30,8 @@ internal sealed class DialogueServer : IAsyncDisposable
         Rules = RecordedRules.Of(name, parsesReasoning);
         Server = new ScriptedServer { Everything = AnswerAsync };
         Server.On("/v1/models", AnswerAsync).On("/health", AnswerAsync);
+        if (Rules is LlamaCppRules)
+            Server.On("/v1/models", LlamaCppRules.Models(_dialogues.First(dialogue => dialogue.Name == "models").AnswerBody));
         if (parsesReasoning && Rules is SgLangRules)
             Server.On("/model_info", Answers.Json($$"""{"model_path":"/models/tiny-v1","is_generation":true,"reasoning_parser":"{{SgLangServer.Parser}}"}"""));
     }
@@ -171,7 +173,7 @@ internal static class DialogueStream
         if (dialogue.IsStreamed)
             return [.. dialogue.AnswerBody.Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal))
                 .Select(line => line["data: ".Length..].Trim())];
-        return JsonNode.Parse(dialogue.AnswerBody) is JsonObject whole && whole["choices"] is JsonArray ? [.. Of(whole)] : [];
+        return dialogue.Path.EndsWith("/completions", StringComparison.Ordinal) && JsonNode.Parse(dialogue.AnswerBody) is JsonObject whole && whole["choices"] is JsonArray ? [.. Of(whole)] : [];
     }
 
     public static int ChoicesAsked(JsonObject? asked) => asked?["n"] is JsonValue value && value.TryGetValue<int>(out var count) ? count : 1;

@@ -22,7 +22,9 @@ internal sealed class RecordedTokens
         Tokens = [.. events.SelectMany(said => said.Tokens)];
         var choices = events.Select(said => said.Chunk["choices"] is JsonArray { Count: > 0 } list ? list[0] : null).OfType<JsonObject>().ToList();
         Reason = choices.Select(part => part["finish_reason"]?.ToString()).LastOrDefault(reason => reason is not null) ?? "";
-        Stop = choices.Select(part => part["stop_reason"] ?? part["matched_stop"]).LastOrDefault(stop => stop is not null);
+        Stop = choices.Select(part => part["stop_reason"] ?? part["matched_stop"]).LastOrDefault(stop => stop is not null)
+            // llama.cpp does not tell it.
+            ?? (Reason == "stop" && events.Any(said => said.Chunk["timings"] is not null) ? dialogue.Asked?["stop"]?[0] : null);
         Usage = events.Select(said => said.Chunk["usage"]).LastOrDefault(usage => usage is JsonObject);
         PromptIds = [.. (events.Select(said => said.Chunk["prompt_token_ids"]).Concat(choices.Select(part => part["prompt_token_ids"]))
             .FirstOrDefault(ids => ids is JsonArray) as JsonArray ?? []).Select(id => id!.GetValue<uint>())];
@@ -46,8 +48,11 @@ internal sealed class RecordedTokens
 
     public JsonNode? Usage { get; }
 
-    /// <summary>Tokens of all prompts as the server counted them; null: it did not.</summary>
+    /// <summary>Tokens of all prompts as the server counted them, or of one (llama.cpp); null: it did not.</summary>
     public int? CountedPromptTokens { get; private init; }
+
+    /// <summary>llama.cpp's timings of the whole answer; null: there are none.</summary>
+    public JsonNode? Timings { get; private init; }
 
     /// <summary>Recorded ids of the prompt; none: they were not recorded.</summary>
     public IReadOnlyList<uint> PromptIds { get; }
@@ -63,11 +68,17 @@ internal sealed class RecordedTokens
             return [];
         var events = DialogueStream.EventsOf(dialogue);
         var isSeveral = Math.Max(1, DialogueStream.CountChoices(events));
-        var counted = events.Select(data => JsonNode.Parse(data)!["usage"]?["prompt_tokens"]?.GetValue<int>()).LastOrDefault(count => count is not null);
+        var chunks = events.Select(data => JsonNode.Parse(data)!).ToList();
+        var timings = chunks.Select(chunk => chunk["timings"]).LastOrDefault(timings => timings is not null);
+        var counted = chunks.Select(chunk => chunk["usage"]?["prompt_tokens"]?.GetValue<int>()).LastOrDefault(count => count is not null)
+            ?? CountIn(timings, "cache_n") + CountIn(timings, "prompt_n");
         return
         [
             .. Enumerable.Range(0, isSeveral)
-                .Select(choice => new RecordedTokens(dialogue, choice, EventsOf(dialogue, events, choice, isSeveral)) { CountedPromptTokens = counted })
+                .Select(choice => new RecordedTokens(dialogue, choice, EventsOf(dialogue, events, choice, isSeveral)) 
+                {
+                    CountedPromptTokens = counted, Timings = timings,
+                })
                 .Where(tokens => tokens.Reason.Length > 0),
         ];
     }
@@ -79,20 +90,28 @@ internal sealed class RecordedTokens
         var chunks = mine.Select(data => JsonNode.Parse(data)!.AsObject()).ToList();
         var recorded = dialogue.IsStreamed || choices > 1 ? [] : TakeIds(chunks);
         // The usage of several choices is that of all. The token that ends the answer, or completes a stop text, is not part of it.
-        var usage = all.Select(data => JsonNode.Parse(data)!["usage"]?["completion_tokens"]?.GetValue<int>() ?? 0).LastOrDefault();
+        var usage = all.Select(data => JsonNode.Parse(data)!)
+            .Select(chunk => chunk["usage"]?["completion_tokens"]?.GetValue<int>() ?? CountIn(chunk["timings"], "predicted_n") ?? 0).LastOrDefault();
         var hasEnd = chunks.Select(chunk => chunk["choices"] is JsonArray { Count: > 0 } list ? list[0] : null)
             .Any(said => said?["finish_reason"]?.ToString() == "stop" && !IsId(said["stop_reason"] ?? said["matched_stop"]));
-        var counted = recorded.Length > 0 ? recorded.Length : (usage / choices) - (hasEnd ? 1 : 0);
+        // llama.cpp counts one of them.
+        var each = chunks.Exists(chunk => chunk["timings"] is not null) ? usage : usage / choices;
+        var counted = recorded.Length > 0 ? recorded.Length : each - (hasEnd ? 1 : 0);
         var events = new List<RecordedEvent>();
         var isReasoning = false;
         foreach (var chunk in chunks)
         {
             var said = chunk["choices"] is JsonArray { Count: > 0 } list ? list[0]!.AsObject() : null;
+            if (IdsIn(said?["logprobs"]) is { Count: > 0 } known)
+            {
+                events.AddRange(known.Select(token => new RecordedEvent(WithToken(chunk, token), [token])));
+                continue;
+            }
             var delta = said?["delta"] as JsonObject ?? said;
             var reasoning = (delta?["reasoning"] ?? delta?["reasoning_content"])?.ToString() ?? "";
             var text = (delta?["content"] ?? delta?["text"])?.ToString() ?? "";
             var tokens = new List<RecordedToken>();
-            if (isReasoning && text.Length > 0)
+            if ((isReasoning || reasoning.Length > 0) && text.Length > 0)
                 tokens.Add(new RecordedToken(CloseMark, [PieceIds.Of(CloseMark)], null));
             isReasoning = (isReasoning || reasoning.Length > 0) && text.Length == 0;
             var piece = reasoning + text;
@@ -116,6 +135,8 @@ internal sealed class RecordedTokens
         return events;
     }
 
+    private static int? CountIn(JsonNode? timings, string name) => timings?[name]?.GetValue<int>();
+
     private static bool IsId(JsonNode? stop) => stop is JsonValue value && value.GetValueKind() == System.Text.Json.JsonValueKind.Number;
 
     /// <summary>Takes the ids of a whole answer from the event that ends it.</summary>
@@ -134,6 +155,20 @@ internal sealed class RecordedTokens
         return [];
     }
 
+    /// <summary>The tokens of log probabilities that tell ids.</summary>
+    private static IReadOnlyList<RecordedToken> IdsIn(JsonNode? logprobs) =>
+    [
+        .. (logprobs?["content"] as JsonArray ?? []).Where(item => item!["id"] is not null).Select(item => new RecordedToken(
+            item!["token"]!.ToString(), [item["id"]!.GetValue<uint>()], new JsonObject { ["content"] = new JsonArray(item.DeepClone()) })),
+    ];
+
+    private static JsonObject WithToken(JsonObject chunk, RecordedToken token)
+    {
+        var piece = WithText(chunk, token.Text, isReasoning: false);
+        piece["choices"]![0]!["logprobs"] = token.Logprobs!.DeepClone();
+        return piece;
+    }
+
     // One for each token, in either form.
     private static int CountIn(JsonNode? logprobs) => Math.Max(1, ((logprobs?["content"] ?? logprobs?["tokens"]) as JsonArray)?.Count ?? 1);
 
@@ -141,23 +176,23 @@ internal sealed class RecordedTokens
     /// <param name="ids">Recorded ids, one for each; none: invented ones.</param>
     private static IEnumerable<RecordedEvent> Cut(JsonObject chunk, string reasoning, string text, bool hasMark, int count, uint[] ids)
     {
-        var (done, length) = (0, reasoning.Length + text.Length);
-        for (var i = 1; i <= count; i++)
+        // A token is reasoning or content.
+        var ofReasoning = reasoning.Length == 0 ? 0
+            : text.Length == 0 ? count
+            : Math.Clamp(count * reasoning.Length / (reasoning.Length + text.Length), 1, count - 1);
+        IReadOnlyList<string> parts = [.. Pieces(reasoning, ofReasoning), .. Pieces(text, count - ofReasoning)];
+        foreach (var (index, part) in parts.Index())
         {
-            // A token is reasoning or content.
-            for (var end = length * i / count; done < end;)
-            {
-                var isReasoning = done < reasoning.Length;
-                var part = isReasoning ? reasoning[done..Math.Min(end, reasoning.Length)] : text[(done - reasoning.Length)..(end - reasoning.Length)];
-                var tokens = new List<RecordedToken>();
-                if (!isReasoning && hasMark && done == reasoning.Length)
-                    tokens.Add(new RecordedToken(CloseMark, [PieceIds.Of(CloseMark)], null));
-                tokens.Add(new RecordedToken(part, [ids.Length >= i ? ids[i - 1] : PieceIds.Of(part)], null));
-                yield return new RecordedEvent(WithText(chunk, part, isReasoning), tokens);
-                done += part.Length;
-            }
+            var isReasoning = index < ofReasoning;
+            var token = new RecordedToken(part, [index < ids.Length ? ids[index] : PieceIds.Of(part)], null);
+            yield return new RecordedEvent(
+                WithText(chunk, part, isReasoning),
+                hasMark && index == ofReasoning ? [new RecordedToken(CloseMark, [PieceIds.Of(CloseMark)], null), token] : [token]);
         }
     }
+
+    private static IEnumerable<string> Pieces(string text, int count) =>
+        Enumerable.Range(0, count).Select(index => text[(text.Length * index / count)..(text.Length * (index + 1) / count)]);
 
     private static JsonObject WithText(JsonObject chunk, string text, bool isReasoning)
     {

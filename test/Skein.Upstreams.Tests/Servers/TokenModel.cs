@@ -13,8 +13,11 @@ internal sealed class TokenModel(IReadOnlyList<string> answer)
 
     public const uint FirstAnswerId = 500_000;
 
-    private const uint AssistantId = 3;
-    private const uint FirstLetterId = 1_000_000;
+    /// <summary>The end of every prompt.</summary>
+    public const uint AssistantId = 999_999;
+
+    /// <summary>The first of the letters, in the order of their codes.</summary>
+    public const uint FirstLetterId = 1_000_000;
 
     /// <summary>Ids of the answer that follow a prompt, with the one that ends it.</summary>
     public IReadOnlyList<uint> After(IReadOnlyList<uint> prompt, int limit)

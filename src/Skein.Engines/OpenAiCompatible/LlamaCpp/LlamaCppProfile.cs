@@ -73,10 +73,11 @@ internal sealed class LlamaCppProfile : ServerProfile
                 http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken),
             models[0].SystemFingerprint);
 
-    // They change how the chat call divides its answer. With the format none it does not, unless it looks for calls.
-    public override bool TakesTokens(GenerateRequest request) =>
-        request.Chat is not { } chat
-        || request.Extra.All(member => member.Name switch
+    // They change how the chat call divides its answer: with the format none it does not, unless it looks for calls. Its own call tells all
+    // about how it made a completion.
+    public override bool TakesTokens(GenerateRequest request) => request.Chat is not { } chat
+        ? !request.Extra.Any(member => member.Name == "verbose" && IsAsked(member))
+        : request.Extra.All(member => member.Name switch
         {
             "reasoning_format" => ResumeTiers.IsAbsent(member) || (LlamaCppDialect.IsUndivided(member) && !ChatJson.OffersTools(chat)),
             "reasoning_in_content" => ResumeTiers.IsAbsent(member),
@@ -88,7 +89,7 @@ internal sealed class LlamaCppProfile : ServerProfile
     public override bool TellsMoreInWhole(GenerateRequest request) =>
         request is { Whole: true, Chat: { } chat }
         && (LlamaCppProbabilities.AreAsked(request)
-            || request.Extra.Any(member => member.Name is "verbose" or "return_progress" && !ResumeTiers.IsAbsent(member))
+            || request.Extra.Any(member => member.Name is "verbose" or "return_progress" && IsAsked(member))
             || ChatJson.Outline(chat.Messages).Begun is not null);
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
@@ -102,6 +103,8 @@ internal sealed class LlamaCppProfile : ServerProfile
     }
 
     public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);
+
+    private static bool IsAsked(RawMember member) => !ResumeTiers.IsAbsent(member) && !member.Json.Span.SequenceEqual("false"u8);
 
     private static string SizesOf(JsonElement model) => string.Join('\n', ModelSizes.Select(name => model.Member("meta")?.Member(name)?.GetRawText()));
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
@@ -9,6 +10,9 @@ namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 /// </summary>
 internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, TokenCall call)
 {
+    private const string Timings = "timings";
+    private const string Progress = "prompt_progress";
+
     private readonly List<uint> _ids = [.. call.Ids];
     private readonly bool _isGreedy = ResumeTiers.IsGreedy(call.Request.Sampling);
     private int _predicted;
@@ -25,9 +29,9 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             }
 
             // With return_progress: it has no token, though it counts one.
-            if (data.Member("prompt_progress") is not null)
+            if (data.Member(Progress) is not null)
             {
-                yield return TokenStep.Alive;
+                yield return TokenStep.Alive with { Chunk = ChunkOf(data, Progress) };
                 continue;
             }
 
@@ -53,14 +57,17 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 {
                     HasEndToken = isEnd,
                     CachedTokens = CachedTokensIn(data),
-                    Chunk = data.Member("timings") is { } timings ? Encoding.UTF8.GetBytes($"{{\"timings\":{timings.GetRawText()}}}") : default,
+                    Chunk = ChunkOf(data, Timings),
                 };
                 yield break;
             }
 
             for (var i = 0; i < ids.Length; i++)
             {
-                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : []) { CachedTokens = CachedTokensIn(data) };
+                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : [])
+                {
+                    CachedTokens = CachedTokensIn(data), ChunkOfStop = call.Request.Stop.Count > 0 ? ChunkOf(data, Timings) : default,
+                };
                 // A token without text may be the one that ends the answer. The next event shows whether it is.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {
@@ -75,7 +82,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     }
 
     /// <summary>Prompt tokens that were in the cache; null: the answer does not tell them.</summary>
-    public static int? CachedTokensIn(JsonElement answer) => answer.Member("timings")?.Whole("cache_n");
+    public static int? CachedTokensIn(JsonElement answer) => answer.Member(Timings)?.Whole("cache_n");
 
     /// <param name="tokens">Most tokens; null: the server's limit.</param>
     public static ReadOnlyMemory<byte> BodyOf(GenerateRequest request, IEnumerable<uint> prompt, int? tokens, bool isStream)
@@ -84,13 +91,17 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             .Ids("prompt", prompt).Whole("n_predict", tokens).Flag("stream", isStream).Flag("return_tokens", true)
             .LlamaCppSampling(request.Sampling);
         body.Whole(LlamaCppProbabilities.Member, LlamaCppProbabilities.CountOf(request));
-        // The last event, which tells what was cached, is not awaited behind a stop text.
+        // The last event, which has the timings and with them what was cached, is not awaited behind a stop text.
         if (isStream && request.Stop.Count > 0)
             body.Flag("timings_per_token", true);
 
         // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
         return body.Extra(request.Extra.Where(member => member.Name is not ("stop" or "logprobs" or "top_logprobs"))).ToBytes();
     }
+
+    /// <summary>A member of an event for the client's chunk; empty: the event does not have it.</summary>
+    private static ReadOnlyMemory<byte> ChunkOf(JsonElement data, string name) =>
+        data.Member(name) is { } member ? new RequestJson().Raw(name, JsonMarshal.GetRawUtf8Value(member)).ToBytes() : default;
 
     private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };
 

@@ -104,6 +104,9 @@ internal readonly record struct TokenStep(
     /// <summary>Members beside the choices for the client, as a JSON object; empty: none.</summary>
     public ReadOnlyMemory<byte> Chunk { get; init; }
 
+    /// <summary>Those that the last chunk has if a stop text ends the answer here, where the server would go on; empty: none.</summary>
+    public ReadOnlyMemory<byte> ChunkOfStop { get; init; }
+
     /// <summary>The server sent something, but no token.</summary>
     public static TokenStep Alive { get; } = new([], default, []);
 }

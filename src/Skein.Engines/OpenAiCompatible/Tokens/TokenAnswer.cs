@@ -75,6 +75,8 @@ internal sealed class TokenAnswer
 
         if (step.End.IsEnd)
             (_lastChoice, _lastChunk, _endLogprobs) = (step.Choice, step.Chunk, step.Ids.Count == 0 ? step.Logprobs : []);
+        else if (!step.ChunkOfStop.IsEmpty)
+            _lastChunk = step.ChunkOfStop;
 
         CountCached(step.CachedTokens);
         _usageMembers = step.UsageMembers.IsEmpty ? _usageMembers : step.UsageMembers;

@@ -63,7 +63,8 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
             await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
             {
                 answer.Count(step);
-                if (step.Ids.Count > 0)
+                var tells = step.Ids.Count > 0 || (!step.End.IsEnd && !step.Chunk.IsEmpty);
+                if (tells)
                 {
                     var frame = answer.Add(step);
                     RefuseCalls(answer, form);
