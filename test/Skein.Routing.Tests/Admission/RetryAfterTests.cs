@@ -18,36 +18,36 @@ public sealed class RetryAfterTests
     {
         for (var seed = 1; seed <= 3; seed++)
         {
-            var crowd = new Crowd(slots: 8, seed);
+            var clients = new ObedientClients(slots: 8, seed);
             // Twice what can be served, for 30 s, then what can be served.
-            crowd.Run(overload: 2, until: 30, loadAfter, end: 120);
+            clients.Run(overload: 2, until: 30, loadAfter, end: 120);
 
-            Assert.InRange(crowd.FirstReturns, 200, int.MaxValue);
+            Assert.InRange(clients.FirstReturns, 200, int.MaxValue);
             Assert.True(
-                crowd.AdmittedAtFirstReturn >= share * crowd.FirstReturns,
-                $"seed {seed}: {crowd.AdmittedAtFirstReturn} of {crowd.FirstReturns} were admitted at their first return");
-            Assert.Equal(0, crowd.IdleSlotsWhileCallersWereTold);
+                clients.AdmittedAtFirstReturn >= share * clients.FirstReturns,
+                $"seed {seed}: {clients.AdmittedAtFirstReturn} of {clients.FirstReturns} were admitted at their first return");
+            Assert.Equal(0, clients.IdleSlotsWhileCallersWereTold);
         }
     }
 
     [Fact]
     public void TwentyfoldOverload_KeepsTheSlotsBusyAndTheQueueBounded()
     {
-        var crowd = new Crowd(slots: 8, seed: 1);
-        crowd.Run(overload: 20, until: 60, loadAfter: 0, end: 600);
+        var clients = new ObedientClients(slots: 8, seed: 1);
+        clients.Run(overload: 20, until: 60, loadAfter: 0, end: 600);
 
-        Assert.InRange(crowd.Longest, 1, Crowd.QueueLength);
-        Assert.InRange(crowd.ServedBy(60), 0.95 * 60 * 8, double.MaxValue);
-        Assert.Equal(crowd.Refused, crowd.Told);
-        Assert.True(crowd.ServedInOrder);
-        Assert.Equal(0, crowd.Waiting);
+        Assert.InRange(clients.Longest, 1, ObedientClients.QueueLength);
+        Assert.InRange(clients.ServedBy(60), 0.95 * 60 * 8, double.MaxValue);
+        Assert.Equal(clients.Refused, clients.Told);
+        Assert.True(clients.ServedInOrder);
+        Assert.Equal(0, clients.Waiting);
     }
 
     [Fact]
     public void ColdBurst_IsToldDifferentTimesNotFarFromTheTruth()
     {
         // 600 requests at once on one slot of 16 ms each: all served after 10 s.
-        var times = new Crowd(slots: 1, seed: 1, meanHold: 0.016, queueLength: 512).Burst(600);
+        var times = new ObedientClients(slots: 1, seed: 1, meanHold: 0.016, queueLength: 512).Burst(600);
 
         Assert.Equal(87, times.Distinct().Count());
         Assert.InRange(times.Max().TotalSeconds, 0.5, 30);
@@ -101,10 +101,10 @@ public sealed class RetryAfterTests
         var line = new Line(slots);
 
         line.Serve(longHold, answers: 200 * slots);
-        Assert.InRange(line.Fill(), 1, Crowd.QueueLength / 2);
+        Assert.InRange(line.Fill(), 1, ObedientClients.QueueLength / 2);
         line.Serve(shortHold, answers: 300 * slots);
 
-        Assert.Equal(Crowd.QueueLength, line.Fill());
+        Assert.Equal(ObedientClients.QueueLength, line.Fill());
     }
 
     /// <summary>With one place in the queue, nothing but the use of the slots tells that there are more of them.</summary>
@@ -118,7 +118,7 @@ public sealed class RetryAfterTests
         few.SetSlots(64);
         few.Serve(hold: 40, answers: 2000);
 
-        Assert.Equal(Crowd.QueueLength, few.Fill());
+        Assert.Equal(ObedientClients.QueueLength, few.Fill());
     }
 
     /// <summary>Requests of another model had nearly all slots.</summary>
@@ -133,7 +133,7 @@ public sealed class RetryAfterTests
         line.End("other");
         line.Serve(hold: 40, answers: 1000);
 
-        Assert.InRange(line.Fill(), 16, Crowd.QueueLength);
+        Assert.InRange(line.Fill(), 16, ObedientClients.QueueLength);
     }
 
     /// <summary>Nothing was measured by answers whose clients left: callers were told the time of the assumption.</summary>
@@ -199,7 +199,7 @@ public sealed class RetryAfterTests
     [Fact]
     public void MoreCallersThanCanBeTold_AreToldDifferentTimes()
     {
-        var times = new Crowd(slots: 1, seed: 1).Burst(600);
+        var times = new ObedientClients(slots: 1, seed: 1).Burst(600);
 
         Assert.Equal(times.Count, times.Distinct().Count());
         Assert.InRange(times.Max(), TimeSpan.Zero, RetryAfterEstimator.Longest);
@@ -228,7 +228,7 @@ public sealed class RetryAfterTests
     {
         private readonly Queue<Reservation> _running = [];
         private readonly Queue<Reservation> _ofOthers = [];
-        private readonly AdmissionCore _core = WithQueue(Crowd.QueueLength, new Replica(Describe(slots: 1)));
+        private readonly AdmissionCore _core = WithQueue(ObedientClients.QueueLength, new Replica(Describe(slots: 1)));
         private TimeSpan _now;
         private long _asked;
         private int _slots;
@@ -298,151 +298,5 @@ public sealed class RetryAfterTests
         }
 
         private static ReplicaDescription Describe(int slots) => Replica("a", slots) with { Models = ["m", "other"] };
-    }
-
-    /// <summary>Clients that obey.</summary>
-    private sealed class Crowd
-    {
-        public const int QueueLength = 64;
-
-        /// <summary>As official SDKs have it.</summary>
-        private const int MostReturns = 2;
-
-        private readonly PriorityQueue<Action, (TimeSpan At, long Order)> _events = new();
-        private readonly Dictionary<Waiter, (int Client, TimeSpan At)> _asks = [];
-        private readonly List<(TimeSpan At, TimeSpan Arrived)> _served = [];
-        private readonly AdmissionCore _core;
-        private readonly Random _random;
-        private readonly int _slots;
-        private readonly double _meanHold;
-        private TimeSpan _now;
-        private long _order;
-        private int _clients;
-        private int _running;
-        private int _dueReturns;
-        private double _until;
-
-        public Crowd(int slots, int seed, double meanHold = 1, int queueLength = QueueLength)
-        {
-            (_slots, _meanHold, _random) = (slots, meanHold, new Random(seed));
-            _core = new AdmissionCore(
-                new AdmissionOptions { QueueLength = queueLength }, new HealthOptions(),
-                new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default), new SeededRandomSource((ulong)seed));
-            _core.Update(new FleetSnapshot([new Replica(Replica("a", slots))], [], complete: true), TimeSpan.Zero, []);
-        }
-
-        public int FirstReturns { get; private set; }
-
-        public int AdmittedAtFirstReturn { get; private set; }
-
-        public int IdleSlotsWhileCallersWereTold { get; private set; }
-
-        public int Longest { get; private set; }
-
-        public int Refused { get; private set; }
-
-        public int Told { get; private set; }
-
-        public int Waiting => _core.Waiting;
-
-        public bool ServedInOrder => _served.Zip(_served.Skip(1)).All(pair => pair.First.Arrived <= pair.Second.Arrived);
-
-        public int ServedBy(double seconds) => _served.Count(served => served.At.TotalSeconds <= seconds);
-
-        public void Run(double overload, double until, double loadAfter, double end)
-        {
-            _until = until;
-            At(TimeSpan.Zero, Arrive);
-            while (_events.TryDequeue(out var next, out (TimeSpan At, long) key) && key.At.TotalSeconds < end)
-            {
-                _now = key.At;
-                next();
-            }
-
-            void Arrive()
-            {
-                Ask(++_clients, returns: 0);
-                var load = _now.TotalSeconds < until ? overload : loadAfter;
-                if (load > 0)
-                    At(_now + Exponential(_meanHold / (load * _slots)), Arrive);
-            }
-        }
-
-        public List<TimeSpan> Burst(int count)
-        {
-            var times = new List<TimeSpan>();
-            for (var i = 0; i < count; i++)
-            {
-                try
-                {
-                    Ask(++_clients, returns: 0, rethrow: true);
-                }
-                catch (FaultException refusal)
-                {
-                    times.Add(refusal.RetryAfter!.Value);
-                }
-            }
-            return times;
-        }
-
-        private void Ask(int client, int returns, bool rethrow = false)
-        {
-            var isFirstReturnAfterwards = returns == 1 && _now.TotalSeconds >= _until;
-            FirstReturns += isFirstReturnAfterwards ? 1 : 0;
-            _dueReturns -= returns > 0 ? 1 : 0;
-            var request = new AdmissionRequest("m", new Arrival(0, ++_order, 0), Displaced: false, null, "", [])
-            {
-                Traits = new RequestTraits { IsRetry = returns > 0 },
-            };
-            try
-            {
-                Dispatch();
-                if (_core.TryReserve(request, _now) is { } slot)
-                    Start(slot, _now);
-                else
-                    _asks[_core.Enqueue(request, _now)] = (client, _now);
-                Longest = Math.Max(Longest, _core.Waiting);
-                AdmittedAtFirstReturn += isFirstReturnAfterwards ? 1 : 0;
-            }
-            catch (FaultException refusal) when (!rethrow)
-            {
-                Refused++;
-                Told += refusal.RetryAfter is null ? 0 : 1;
-                if (returns == MostReturns)
-                    return;
-                _dueReturns++;
-                At(_now + refusal.RetryAfter!.Value, () => Ask(client, returns + 1));
-            }
-        }
-
-        private void Dispatch()
-        {
-            var grants = new List<(Waiter Waiter, Reservation Slot)>();
-            _core.Dispatch(_now, grants);
-            foreach ((var waiter, var slot) in grants)
-            {
-                _asks.Remove(waiter, out var ask);
-                Start(slot, ask.At);
-            }
-        }
-
-        private void Start(Reservation slot, TimeSpan arrived)
-        {
-            _running++;
-            _served.Add((_now, arrived));
-            At(_now + Exponential(_meanHold), () =>
-            {
-                _running--;
-                _core.Release(slot, fault: null, _now);
-                Dispatch();
-                // Some callers wait elsewhere because the queue was full: then it must not run dry.
-                if (_dueReturns > QueueLength && _running < _slots)
-                    IdleSlotsWhileCallersWereTold++;
-            });
-        }
-
-        private void At(TimeSpan at, Action action) => _events.Enqueue(action, (at, ++_order));
-
-        private TimeSpan Exponential(double mean) => TimeSpan.FromSeconds(mean * -Math.Log(1 - _random.NextDouble()));
     }
 }
