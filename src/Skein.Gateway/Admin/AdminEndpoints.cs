@@ -29,7 +29,7 @@ internal static class AdminEndpoints
             AnswerAsync(() => replicas.StatusAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync<DrainBody, ReplicaRow>(request, """{"graceSeconds": 30}""", body =>
-                replicas.DrainAsync(name, TimeSpan.FromSeconds(Math.Clamp(body.GraceSeconds, -1, int.MaxValue)), stop)));
+                replicas.DrainAsync(name, body.GraceSeconds, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/undrain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync<EmptyBody, ReplicaRow>(request, "{}", _ => replicas.UndrainAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/probe", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>

@@ -24,13 +24,15 @@ internal sealed class ReplicaOperations(
         DrainCallAsync(name, (client, call) => client.GetDrainAsync(new GetDrainRequest(), call), _ => false, cancellationToken);
 
     /// <summary>Drains a replica. This gateway stops sending work at once, the others when gossip or a refusal reaches them.</summary>
-    public Task<ReplicaRow> DrainAsync(string name, TimeSpan grace, CancellationToken cancellationToken)
+    public Task<ReplicaRow> DrainAsync(string name, double graceSeconds, CancellationToken cancellationToken)
     {
-        if (grace < TimeSpan.Zero || grace > MaxGrace)
+        // Written so that it is false for what is no number.
+        if (!(graceSeconds >= 0 && graceSeconds <= MaxGrace.TotalSeconds))
         {
             throw AdminRefusedException.Invalid(
-                FormattableString.Invariant($"graceSeconds {grace.TotalSeconds} is out of range; allowed: 0 to {MaxGrace.TotalSeconds}"));
+                FormattableString.Invariant($"graceSeconds {graceSeconds} is out of range; allowed: 0 to {MaxGrace.TotalSeconds}"));
         }
+        var grace = TimeSpan.FromSeconds(graceSeconds);
         var request = new DrainRequest { GraceMs = (uint)grace.TotalMilliseconds };
         return DrainCallAsync(name, (client, call) => client.DrainAsync(request, call), control => control.Drain(grace), cancellationToken);
     }

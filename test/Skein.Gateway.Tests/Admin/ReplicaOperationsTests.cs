@@ -50,10 +50,21 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
         await _replica.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData(1e99, "1E+99")]
+    [InlineData(-1, "-1")]
+    [InlineData(86_400.5, "86400.5")]
+    public async Task DrainAsync_GraceOutOfRange_IsRefusedWithItsValue(double graceSeconds, string value)
+    {
+        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => _operations.DrainAsync("r1", graceSeconds, TestContext.Current.CancellationToken));
+
+        Assert.Equal($"graceSeconds {value} is out of range; allowed: 0 to 86400", refused.Message);
+    }
+
     [Fact]
     public async Task Drain_IsKnownHereBeforeTheGroupHeardOfIt()
     {
-        var drained = await _operations.DrainAsync("r1", TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        var drained = await _operations.DrainAsync("r1", graceSeconds: 30, TestContext.Current.CancellationToken);
 
         Assert.True(drained is { Draining: true, Changed: true, InFlight: 0, Blocked: null, Restartable: false });
         Assert.InRange(drained.GraceLeftSeconds, 0.001, 30);
@@ -80,7 +91,7 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     [InlineData("r9", 409, "r9 is dead: only a live replica can be asked")]
     public async Task Drain_NoLiveReplica_IsRefusedByName(string name, int status, string message)
     {
-        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => _operations.DrainAsync(name, TimeSpan.Zero, TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => _operations.DrainAsync(name, graceSeconds: 0, TestContext.Current.CancellationToken));
 
         Assert.Equal((status, message), (refused.Status, refused.Message));
     }
@@ -90,7 +101,7 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     {
         await _replica.AbortAsync();
 
-        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => _operations.DrainAsync("r1", TimeSpan.Zero, TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => _operations.DrainAsync("r1", graceSeconds: 0, TestContext.Current.CancellationToken));
 
         Assert.Equal(502, refused.Status);
         Assert.StartsWith("r1 does not answer: ", refused.Message);
