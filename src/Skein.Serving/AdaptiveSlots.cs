@@ -2,8 +2,9 @@ namespace Skein.Serving;
 
 /// <summary>
 /// Decides how many requests run at the same time on an engine that does not report its own limit. Begins at <see cref="Initial"/>. Grows while all slots
-/// are in use, the engine's queue is empty and the time per token holds. Shrinks while the engine's queue stays filled; without a report of the queue, when
-/// the time to the first token grows with the number of running requests. No clock: time is an input. Not thread-safe.
+/// are in use, the engine's queue is empty and the time per token holds. Shrinks while the engine's queue stays filled. Without a report of the queue, it
+/// grows only after first tokens were measured, and shrinks when the time to them grows with the number of running requests. No clock: time is an input.
+/// Not thread-safe.
 /// </summary>
 internal sealed class AdaptiveSlots
 {
@@ -19,7 +20,7 @@ internal sealed class AdaptiveSlots
     /// <summary>How many times its lowest value the time per token may reach while slots are added.</summary>
     private const double GapTolerance = 1.5;
 
-    /// <summary>How many times the wait at low concurrency the wait at high concurrency may reach.</summary>
+    /// <summary>How many times the shortest wait, which was at a lower concurrency, the wait at high concurrency may reach.</summary>
     private const double WaitTolerance = 3;
 
     /// <summary>The lowest time per token rises by this factor per tick, so that it follows an engine that became slower for good.</summary>
@@ -30,7 +31,7 @@ internal sealed class AdaptiveSlots
     /// <summary>Ticks in a row with requests in the engine's queue after which it shrinks: prefill fills the queue for a moment.</summary>
     private const int QueuedTicks = 3;
 
-    /// <summary>Waits at high concurrency that are needed to compare them.</summary>
+    /// <summary>Waits that are needed to judge them.</summary>
     private const int EnoughWaits = 4;
 
     /// <summary>Tokens in one tick that are needed for their mean to count.</summary>
@@ -45,6 +46,9 @@ internal sealed class AdaptiveSlots
     // Mean time to the first token, in seconds, by the power of two of the concurrency; 0: none was measured.
     private readonly double[] _waits = new double[11];
     private readonly List<double> _highWaits = [];
+
+    // First tokens of requests that began since the slots were changed.
+    private int _waitsOfSlots;
     private double _lowestGap;
     private TimeSpan _gaps;
     private int _tokens;
@@ -67,14 +71,18 @@ internal sealed class AdaptiveSlots
     /// <param name="concurrency">Attempts that ran when it began, itself included.</param>
     public void FirstToken(TimeSpan begun, TimeSpan wait, int concurrency)
     {
-        // What began under another number of slots waited in another queue.
-        if (begun < _changedAt || concurrency < 1)
+        if (concurrency < 1)
             return;
 
         var level = LevelOf(concurrency);
         ref var mean = ref _waits[level];
         mean = mean == 0 ? wait.TotalSeconds : mean + (WaitSmoothing * (wait.TotalSeconds - mean));
-        if (level > LowestLevel())
+        // What began under another number of slots waited in another queue.
+        if (begun < _changedAt)
+            return;
+
+        _waitsOfSlots++;
+        if (level > BestLevel())
             _highWaits.Add(wait.TotalSeconds);
     }
 
@@ -113,7 +121,9 @@ internal sealed class AdaptiveSlots
         else if (WaitsGrow())
             return Shrink(now, peak, "the time to the first token grows with the number of requests");
 
-        return peak >= Slots && waiting is null or 0 && gapsHold && now >= _growsFrom && Grow(now);
+        // Without a report, what the present number of slots does must have been seen.
+        var isEmpty = waiting is null ? _waitsOfSlots >= EnoughWaits : waiting == 0;
+        return peak >= Slots && isEmpty && gapsHold && now >= _growsFrom && Grow(now);
     }
 
     private bool Grow(TimeSpan now)
@@ -139,6 +149,7 @@ internal sealed class AdaptiveSlots
     {
         (Slots, _changedAt, Reason) = (slots, now, reason);
         _highWaits.Clear();
+        _waitsOfSlots = 0;
     }
 
     private bool GapsHold()
@@ -160,11 +171,22 @@ internal sealed class AdaptiveSlots
         _highWaits.Sort();
         var high = _highWaits[_highWaits.Count / 2];
         _highWaits.Clear();
-        var low = _waits[LowestLevel()];
+        var low = _waits[BestLevel()];
         return high > low * WaitTolerance && high - low > LeastWait.TotalSeconds;
     }
 
-    private int LowestLevel() => Math.Max(0, Array.FindIndex(_waits, wait => wait > 0));
+    // The level of the shortest waits. It need not be the lowest one: the first request of all may have waited for the engine's start.
+    private int BestLevel()
+    {
+        var best = 0;
+        for (var level = 1; level < _waits.Length; level++)
+        {
+            if (_waits[level] > 0 && (_waits[best] == 0 || _waits[level] < _waits[best]))
+                best = level;
+        }
+
+        return best;
+    }
 
     private int LevelOf(int concurrency) => Math.Min(_waits.Length - 1, int.Log2(concurrency));
 }

@@ -139,6 +139,51 @@ public class AdaptiveSlotsTests
         Assert.Equal(80, _slots.Slots);
     }
 
+    /// <summary>An engine that compiles at its first request answers nothing for seconds: its bound grew to the most.</summary>
+    [Fact]
+    public void Tick_NoQueueReportedAndNothingMeasured_DoesNotGrow()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.False(Tick(peak: 64, waiting: null));
+        }
+
+        Wait(0.1, concurrency: 64, times: 4);
+        Assert.True(Tick(peak: 64, waiting: null));
+        Assert.False(Tick(peak: 80, waiting: null));
+    }
+
+    /// <summary>The only request that ran alone was the first one, which waited for the engine's start.</summary>
+    [Fact]
+    public void Tick_NoQueueReportedAndFirstWaitWasLong_StopsWhereWaitsGrow()
+    {
+        Wait(10, concurrency: 1, times: 1);
+        var most = 0;
+        for (var i = 0; i < 200; i++)
+        {
+            // Each request waits for those before it.
+            Wait(0.02 * _slots.Slots, concurrency: _slots.Slots, times: 8);
+            Tick(_slots.Slots, waiting: null);
+            most = Math.Max(most, _slots.Slots);
+        }
+
+        Assert.InRange(most, 65, 512);
+        Assert.InRange(_slots.Slots, 1, 400);
+    }
+
+    /// <summary>Those that began at the start, alone, had their first tokens after the bound had grown.</summary>
+    [Fact]
+    public void Tick_LowWaitsAreOfRequestsFromBeforeTheChange_AreCompared()
+    {
+        Wait(0.3, concurrency: 64, times: 4);
+        Assert.True(Tick(peak: 64, waiting: null));
+        _slots.FirstToken(begun: TimeSpan.Zero, TimeSpan.FromSeconds(0.1), concurrency: 1);
+        Wait(2, concurrency: 80, times: 4);
+
+        Assert.True(Tick(peak: 80, waiting: null));
+        Assert.Equal(64, _slots.Slots);
+    }
+
     /// <summary>Where the server reports its queue, a long wait comes from a long prompt.</summary>
     [Fact]
     public void Tick_QueueIsEmpty_WaitsDoNotCount()

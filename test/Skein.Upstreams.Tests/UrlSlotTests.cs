@@ -64,6 +64,9 @@ public sealed class UrlSlotTests
         });
         await using var gateway = await TestGateway.StartWithUrlsAsync(server);
         await gateway.WhenServedAsync(server.Name);
+        // What a request waits alone is known from requests, not from the first one only, which waits for the start of everything.
+        for (var i = 0; i < 8; i++)
+            Expect.Answer(await gateway.ChatAsync(seconds: 30), "a ");
 
         Assert.InRange(await SlotsUnderLoadAsync(gateway, server.Name, most: 48), 1, 48);
     }
