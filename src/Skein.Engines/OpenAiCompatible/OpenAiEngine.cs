@@ -103,11 +103,13 @@ internal sealed class OpenAiEngine(
         RequestChecks.Require(
             way is AnswerWay.Ids or AnswerWay.Whole || request is { Echo: false } or { TokenIds: null },
             "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
-        var frames = way == AnswerWay.Whole ? wholes.RunAsync(request, model.Description, cancellationToken)
+        // Told at the start of each attempt, whichever way it takes: the client sees the start of the first one.
+        var fingerprint = model.Facts.SystemFingerprint;
+        Func<ValueTask<int?>>? promptTokens = model.Tokens is { } tokens ? () => tokens.PromptTokensAsync(request, model.Description, cancellationToken) : null;
+        var frames = way == AnswerWay.Whole ? wholes.RunAsync(request, model.Description, fingerprint, cancellationToken)
             : way == AnswerWay.Ids ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
-            : way == AnswerWay.ChatWithIds ? texts.RunWithIdsAsync(request, model.Description, tier, model.Tokens!.ChatTokens!, cancellationToken)
-            : texts.RunAsync(request, model.Description, tier, cancellationToken, model.Tokens is not { } tokens ? null
-                : () => tokens.PromptTokensAsync(request, model.Description, cancellationToken));
+            : way == AnswerWay.ChatWithIds ? texts.RunWithIdsAsync(request, model.Description, tier, model.Tokens!.ChatTokens!, cancellationToken, fingerprint)
+            : texts.RunAsync(request, model.Description, tier, cancellationToken, promptTokens, fingerprint);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (true)
         {

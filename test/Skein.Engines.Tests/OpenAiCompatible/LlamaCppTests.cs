@@ -171,6 +171,31 @@ public class LlamaCppTests(LlamaServer server)
         Assert.Contains(frames, frame => frame.RawChunk.ToStringUtf8().StartsWith("{\"prompt_progress\":{\"total\":", StringComparison.Ordinal));
     }
 
+    /// <summary>
+    /// A client sees the start of the first attempt. If that one had no fingerprint, because it went another way, and ended before its first event, the answer
+    /// had none.
+    /// </summary>
+    [Fact]
+    public async Task GenerateAsync_EveryWay_TellsTheFingerprintAtItsStart()
+    {
+        await using var engine = await server.ConnectAsync();
+        var byIds = Ask.Greedy("Hello!", 3);
+        var byText = Ask.Greedy("Hello!", 3);
+        byText.Extra.Add(new RawMember { Name = "grammar", Json = ByteString.CopyFromUtf8("\"root ::= \\\"Yes\\\"\"") });
+        var whole = Ask.Greedy("Hello!", 3);
+        (whole.Whole, whole.Logprobs) = (true, 1);
+
+        foreach (var request in (GenerateRequest[])[byIds, byText, whole])
+        {
+            var frames = new List<GenerateFrame>();
+            await foreach (var frame in engine.GenerateAsync(request, Cancellation))
+                frames.Add(frame);
+
+            Assert.StartsWith("b", frames[0].Start.SystemFingerprint, StringComparison.Ordinal);
+            Assert.All(frames, frame => Assert.DoesNotContain("system_fingerprint", frame.RawChunk.ToStringUtf8(), StringComparison.Ordinal));
+        }
+    }
+
     [Fact]
     public async Task GenerateAsync_LogitBias_ReachesTheServer()
     {

@@ -75,6 +75,8 @@ public class WholeGenerationTests
         Assert.Equal([0u, 0u, 300u], frames.Select(frame => frame.FirstIndex));
         Assert.All(frames, frame => Assert.True(frame.Logprobs.Count == frame.Count && frame.RawLogprobs.IsEmpty));
         Assert.Equal((FinishReason.ToolCalls, 9u), (frames[^1].Finish.Reason, frames[^1].Finish.Usage.PromptTokens));
+        Assert.Equal("b1", frames[0].Start.SystemFingerprint);
+        Assert.All(frames, frame => Assert.DoesNotContain("system_fingerprint", frame.RawChunk.ToStringUtf8(), StringComparison.Ordinal));
         Assert.Contains("\"look\"", frames[^1].RawDelta.ToStringUtf8(), StringComparison.Ordinal);
     }
 
@@ -87,6 +89,7 @@ public class WholeGenerationTests
                 Whole = true,
             },
             new ModelDescription { Name = "m" },
+            "b1",
             cancellationToken).GetAsyncEnumerator(cancellationToken);
 
     private static string Entry(int token) => $$"""{"id":{{token}},"token":"a","bytes":[97],"logprob":-0.5,"top_logprobs":[]}""";
@@ -96,7 +99,7 @@ public class WholeGenerationTests
         {"choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":"abc",
         "tool_calls":[{"type":"function","id":"1","function":{"name":"look","arguments":"{}"}}]},
         "logprobs":{"content":[{{{string.Join(',', Enumerable.Range(0, tokens).Select(Entry))}}}]}}],
-        "usage":{"prompt_tokens":9,"completion_tokens":{{{tokens}}},"total_tokens":0}}
+        "system_fingerprint":"b1","usage":{"prompt_tokens":9,"completion_tokens":{{{tokens}}},"total_tokens":0}}
         """;
 
     private sealed class SlowServer : HttpMessageHandler

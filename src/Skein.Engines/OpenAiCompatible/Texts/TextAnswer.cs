@@ -51,7 +51,7 @@ internal sealed class TextAnswer
     public byte[] Echo { get; }
 
     /// <summary>Whether the server's own name for its configuration was sent. It is the same in all events.</summary>
-    public bool KnowsFingerprint { get; private set; }
+    public bool KnowsFingerprint { get; set; }
 
     /// <summary>Whether no more text is needed. An index is an event, not a token: reaching max_tokens is an approximation.</summary>
     public bool IsComplete => IsStopped || (_request.HasMaxTokens && _next >= _request.MaxTokens);

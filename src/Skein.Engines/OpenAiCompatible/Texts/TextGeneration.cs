@@ -10,28 +10,31 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
     private static readonly TimeSpan UsageTimeout = TimeSpan.FromSeconds(1);
 
     /// <param name="promptTokens">Counts the client's prompt for an answer that is resumed; null: only the server's own count is known.</param>
+    /// <param name="systemFingerprint">The server's own name for its configuration, if it is known before its events; empty: it is not.</param>
     public IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken,
-        Func<ValueTask<int?>>? promptTokens = null) =>
-        RunAsync(request, model, tier, tokens: null, promptTokens, cancellationToken);
+        Func<ValueTask<int?>>? promptTokens = null, string systemFingerprint = "") =>
+        RunAsync(request, model, tier, tokens: null, promptTokens, systemFingerprint, cancellationToken);
 
     /// <summary>Begins a chat whose server tells the ids of the answer beside its deltas: one index is one token.</summary>
+    /// <param name="systemFingerprint">The server's own name for its configuration, if it is known before its events; empty: it is not.</param>
     public IAsyncEnumerable<GenerateFrame> RunWithIdsAsync(
-        GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens tokens, CancellationToken cancellationToken) =>
-        RunAsync(request, model, tier, tokens, promptTokens: null, cancellationToken);
+        GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens tokens, CancellationToken cancellationToken,
+        string systemFingerprint = "") =>
+        RunAsync(request, model, tier, tokens, promptTokens: null, systemFingerprint, cancellationToken);
 
     private async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, IChatTokens? tokens, Func<ValueTask<int?>>? promptTokens,
-        [EnumeratorCancellation] CancellationToken cancellationToken)
+        string systemFingerprint, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckResume(request.Resume, tier);
         var prompt = promptTokens is not null && request.Resume is { NextIndex: > 0 } ? await promptTokens() : null;
-        var answer = new TextAnswer(request, http.Name, prompt);
+        var answer = new TextAnswer(request, http.Name, prompt) { KnowsFingerprint = systemFingerprint.Length > 0 };
         var ids = tokens?.Read(request);
         // With ids the first event may have those of the prompt.
         var hasStarted = ids is null;
         if (hasStarted)
-            yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
+            yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo, systemFingerprint);
 
         if (!answer.IsComplete || IsEmptyAsked(request))
         {
@@ -39,7 +42,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             var asked = isChatOfText ? TextBody.AsChat(request) : request;
             var isChat = asked.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
-            var reader = new PlainDeltaReader(http, isChat);
+            var reader = new PlainDeltaReader(http, isChat) { SkipsFingerprint = answer.KnowsFingerprint };
             await using var events = await http.OpenAsync<DeltaEvent>(
                 path, TextBody.Of(profile, asked, model.Name, tokens), reader.Read, request, cancellationToken);
             for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
@@ -52,7 +55,8 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 
                 if (!hasStarted)
                 {
-                    yield return AnswerFrames.Start(model, TokenUnit.Token, tier, ids!.PromptOf(events.Current.Json), resumedAt: 0, echo: []);
+                    var promptIds = ids!.PromptOf(events.Current.Json);
+                    yield return AnswerFrames.Start(model, TokenUnit.Token, tier, promptIds, resumedAt: 0, echo: [], systemFingerprint);
                     hasStarted = true;
                 }
 

@@ -15,13 +15,14 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
     /// <summary>The gateway bounds the time without a sign of life. Whether the server runs is asked meanwhile.</summary>
     internal static readonly TimeSpan SignInterval = TimeSpan.FromSeconds(10);
 
+    /// <param name="systemFingerprint">The server's own name for its configuration, if it is known before its answer; empty: it is not.</param>
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
-        GenerateRequest request, ModelDescription model, [EnumeratorCancellation] CancellationToken cancellationToken)
+        GenerateRequest request, ModelDescription model, string systemFingerprint, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (request.Resume is { NextIndex: > 0 })
             throw new FaultException(Fault.ResumeRefused, "an answer that its server tells in one piece cannot be resumed");
 
-        yield return AnswerFrames.Start(model, TokenUnit.Chunk, ResumeTier.None, [], resumedAt: 0, echo: []);
+        yield return AnswerFrames.Start(model, TokenUnit.Chunk, ResumeTier.None, [], resumedAt: 0, echo: [], systemFingerprint);
 
         var isChat = request.Chat is not null;
         var path = isChat ? "v1/chat/completions" : "v1/completions";
@@ -35,7 +36,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
                 yield return AnswerFrames.Alive();
             }
 
-            foreach (var frame in FramesOf(await call, request, isChat))
+            foreach (var frame in FramesOf(await call, request, isChat, systemFingerprint.Length > 0))
                 yield return frame;
         }
         finally
@@ -46,7 +47,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
         }
     }
 
-    private List<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat)
+    private List<GenerateFrame> FramesOf(JsonElement data, GenerateRequest request, bool isChat, bool knowsFingerprint)
     {
         if (data.Elements("choices").FirstOrDefault() is not { ValueKind: JsonValueKind.Object } choice)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no choice");
@@ -57,7 +58,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
         if (!isChat)
             taken.ClearLogprobs();
 
-        var answer = new TextAnswer(taken, http.Name);
+        var answer = new TextAnswer(taken, http.Name) { KnowsFingerprint = knowsFingerprint };
         answer.Note(data);
         var delta = isChat ? TextDelta.OfChat(choice, taken) : TextDelta.OfCompletion(choice, taken);
         if (!delta.End.IsEnd)
