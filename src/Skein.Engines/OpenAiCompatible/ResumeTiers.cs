@@ -35,6 +35,8 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
         "max_tokens", "max_completion_tokens", "logit_bias",
         // How the answer is divided, where a server's calls for ids take it.
         "reasoning_format",
+        // What is told of the prompt.
+        "return_progress",
         // A 0 as the client wrote it: some servers tell none then, others those of the chosen tokens.
         "logprobs", "top_logprobs",
     };
@@ -42,7 +44,10 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     /// <summary>
     /// Members with which the calls for ids answer as the chat call does. Without a generation prompt, only the chat call's parser knows what is reasoning.
     /// </summary>
-    private static readonly HashSet<string> MembersOfIdCalls = [.. NeutralMembers.Except(["add_generation_prompt"]), "grammar"];
+    private static readonly HashSet<string> MembersOfIdCalls = [.. NeutralMembers.Except(["add_generation_prompt", "return_progress"]), "grammar"];
+
+    /// <summary>Members that ask for a report if they are true.</summary>
+    private static readonly HashSet<string> Switches = new(StringComparer.Ordinal) { "verbose", "return_progress" };
 
     /// <summary>Members that restrict the answer to a grammar, whose state is lost with the engine.</summary>
     private static readonly HashSet<string> GrammarMembers = new(StringComparer.Ordinal)
@@ -80,11 +85,11 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
     /// <summary>Whether the answer does not depend on randomness.</summary>
     public static bool IsGreedy(Sampling? sampling) => sampling is { HasTemperature: true, Temperature: 0 } or { HasTopK: true, TopK: 1 };
 
-    /// <summary>Whether servers read the member as if it were absent: null, or an empty list.</summary>
+    /// <summary>Whether servers read the member as if it were absent: null, an empty list, or a report that is not asked for.</summary>
     public static bool IsAbsent(RawMember member)
     {
         var json = member.Json.Span.Trim(" \t\r\n"u8);
-        return json.SequenceEqual("null"u8) || json.SequenceEqual("[]"u8);
+        return json.SequenceEqual("null"u8) || json.SequenceEqual("[]"u8) || (json.SequenceEqual("false"u8) && Switches.Contains(member.Name));
     }
 
     /// <summary>
@@ -125,7 +130,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
                 && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
             // The format goes on behind the text. Made again, the answer is the same: only what cannot be made again is continued like this.
             var continuesFormat = requiresFormat && isResumedByText && Proofs.Formats.IsProven && !offersTools;
-            var isBound = (hasGrammar && !continuesFormat) || (!throughIds && IsBoundByText(request, outline, offersTools));
+            var isBound = Profile.IsMadeAgain(request) || (hasGrammar && !continuesFormat) || (!throughIds && IsBoundByText(request, outline, offersTools));
             var isContinued = throughIds || (outline is null ? Proofs.Completion : Proofs.Chat).IsProven;
             var way = !throughIds ? AnswerWay.Text
                 : outline is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds

@@ -107,6 +107,12 @@ internal abstract class ServerProfile
     /// <summary>Whether its completion call takes the prompt as a message of the user: a lost completion is then continued as a chat. Default: false.</summary>
     public virtual bool CompletesAsChat => false;
 
+    /// <summary>Whether it ends answers at stop texts itself: then they are looked for only where an answer is continued. Default: false.</summary>
+    public virtual bool MatchesStops => false;
+
+    /// <summary>Whether an answer is made again, not continued, because the client asks what the server tells of one call. Default: false.</summary>
+    public virtual bool IsMadeAgain(GenerateRequest request) => false;
+
     /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>
     public virtual RequestJson WriteContinuation(RequestJson body) => body;
 

@@ -259,7 +259,7 @@ public class MemberTests
     };
 
     /// <summary>A llama.cpp server, whose tokens 0 and 1 are "p" and "a".</summary>
-    private static async Task<List<GenerateFrame>> LlamaCppFramesOf(
+    internal static async Task<List<GenerateFrame>> LlamaCppFramesOf(
         FakeServer server, GenerateRequest request, string fingerprint = "", CancellationToken? cancellation = null)
     {
         using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);

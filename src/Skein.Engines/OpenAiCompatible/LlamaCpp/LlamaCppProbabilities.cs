@@ -13,12 +13,13 @@ internal static class LlamaCppProbabilities
         request.HasLogprobs || request.Extra.Any(member => member.Name is Member or "logprobs" && !ResumeTiers.IsAbsent(member));
 
     /// <summary>
-    /// The server's own number for OpenAI's members; null: the client has none of them. A written 0 is no probabilities at all, as in the server's own calls;
+    /// The server's own number for OpenAI's members; null: the client has none of them, or the server's own member beside them. A written 0 is no probabilities at all, as in the server's own calls;
     /// without a member of the client's JSON it is those of the chosen tokens.
     /// </summary>
     public static long? CountOf(GenerateRequest request) => request switch
     {
         { HasLogprobs: false } => null,
+        _ when Has(request, Member) => null,
         { Logprobs: > 0 and var count } => count,
         { Chat: null } => Has(request, "logprobs") ? 0 : 1,
         _ => Has(request, "top_logprobs") ? 0 : ChatDefault,

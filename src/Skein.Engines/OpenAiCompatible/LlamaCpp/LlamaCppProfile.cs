@@ -76,7 +76,7 @@ internal sealed class LlamaCppProfile : ServerProfile
     // They change how the chat call divides its answer: with the format none it does not, unless it looks for calls. Its own call tells all
     // about how it made a completion.
     public override bool TakesTokens(GenerateRequest request) => request.Chat is not { } chat
-        ? !request.Extra.Any(member => member.Name == "verbose" && IsAsked(member))
+        ? !IsMadeAgain(request) && !request.Extra.Any(member => member.Name == "n_indent" && !ResumeTiers.IsAbsent(member))
         : request.Extra.All(member => member.Name switch
         {
             "reasoning_format" => ResumeTiers.IsAbsent(member) || (LlamaCppDialect.IsUndivided(member) && !ChatJson.OffersTools(chat)),
@@ -84,13 +84,18 @@ internal sealed class LlamaCppProfile : ServerProfile
             _ => true,
         });
 
+    // It tells of the prompt and of the tokens of one call.
+    public override bool IsMadeAgain(GenerateRequest request) => request.Extra.Any(member => member.Name == "verbose" && !ResumeTiers.IsAbsent(member));
+
     // A stream lacks the beginning of the answer that the client wrote and the probabilities of tokens whose text the parser holds back, and with tools it
     // refuses probabilities. What it tells of itself differs.
     public override bool TellsMoreInWhole(GenerateRequest request) =>
-        request is { Whole: true, Chat: { } chat }
-        && (LlamaCppProbabilities.AreAsked(request)
-            || request.Extra.Any(member => member.Name is "verbose" or "return_progress" && IsAsked(member))
-            || ChatJson.Outline(chat.Messages).Begun is not null);
+        request.Whole
+        && (IsMadeAgain(request)
+            || (request.Chat is { } chat
+                && (LlamaCppProbabilities.AreAsked(request)
+                    || request.Extra.Any(member => member.Name == "return_progress" && !ResumeTiers.IsAbsent(member))
+                    || ChatJson.Outline(chat.Messages).Begun is not null)));
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request)
@@ -102,9 +107,10 @@ internal sealed class LlamaCppProfile : ServerProfile
             throw RequestChecks.Refused("n_cmpl", several, "1, or absent; n asks for several answers");
     }
 
-    public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);
+    // Those of the first attempt: the text of a chat may begin with marks of the prompt, in which the server looks for none.
+    public override bool MatchesStops => true;
 
-    private static bool IsAsked(RawMember member) => !ResumeTiers.IsAbsent(member) && !member.Json.Span.SequenceEqual("false"u8);
+    public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);
 
     private static string SizesOf(JsonElement model) => string.Join('\n', ModelSizes.Select(name => model.Member("meta")?.Member(name)?.GetRawText()));
 }

@@ -14,6 +14,9 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     private const string Progress = "prompt_progress";
 
     private readonly List<uint> _ids = [.. call.Ids];
+    private readonly bool _showsTimings = !call.Request.Whole && call.Request.Extra.Any(
+        member => member.Name == "timings_per_token" && member.Json.Span.SequenceEqual("true"u8));
+
     private readonly bool _isGreedy = ResumeTiers.IsGreedy(call.Request.Sampling);
     private int _predicted;
 
@@ -31,7 +34,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             // With return_progress: it has no token, though it counts one.
             if (data.Member(Progress) is not null)
             {
-                yield return TokenStep.Alive with { Chunk = ChunkOf(data, Progress) };
+                yield return call.Request.Whole ? TokenStep.Alive : TokenStep.Alive with { Chunk = ChunkOf(data, Progress) };
                 continue;
             }
 
@@ -66,7 +69,9 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             {
                 step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : [])
                 {
-                    CachedTokens = CachedTokensIn(data), ChunkOfStop = call.Request.Stop.Count > 0 ? ChunkOf(data, Timings) : default,
+                    CachedTokens = CachedTokensIn(data),
+                    Chunk = _showsTimings && i == ids.Length - 1 ? ChunkOf(data, Timings) : default,
+                    ChunkOfStop = call.Request.Stop.Count > 0 ? ChunkOf(data, Timings) : default,
                 };
                 // A token without text may be the one that ends the answer. The next event shows whether it is.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
@@ -96,7 +101,8 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             body.Flag("timings_per_token", true);
 
         // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
-        return body.Extra(request.Extra.Where(member => member.Name is not ("stop" or "logprobs" or "top_logprobs"))).ToBytes();
+        // OpenAI's calls ignore response_fields.
+        return body.Extra(request.Extra.Where(member => member.Name is not ("stop" or "logprobs" or "top_logprobs" or "response_fields"))).ToBytes();
     }
 
     /// <summary>A member of an event for the client's chunk; empty: the event does not have it.</summary>

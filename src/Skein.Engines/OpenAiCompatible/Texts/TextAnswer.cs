@@ -26,13 +26,14 @@ internal sealed class TextAnswer
     private ReadOnlyMemory<byte> _lastChoice;
 
     /// <param name="promptTokens">Tokens of the client's prompt, where the answer is resumed; null: not known.</param>
+    /// <param name="watchesStops">Whether stop texts are looked for: false where the server itself ends the answer at them.</param>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
-    public TextAnswer(GenerateRequest request, string engine, int? promptTokens = null)
+    public TextAnswer(GenerateRequest request, string engine, int? promptTokens = null, bool watchesStops = true)
     {
         (_request, _engine, _promptTokens) = (request, engine, promptTokens);
         _next = request.Resume?.NextIndex ?? 0;
         Echo = request.Echo ? Encoding.UTF8.GetBytes(request.Text) : [];
-        _text = new AnswerText(request.Stop, Echo);
+        _text = new AnswerText(watchesStops ? request.Stop : [], Echo);
         var delivered = (request.Resume?.Text ?? ByteString.Empty).Span;
         if (!delivered.StartsWith(Echo) && !delivered.IsEmpty)
             throw new FaultException(Fault.ResumeRefused, $"resume.text, {delivered.Length} bytes, does not begin with the echoed prompt");

@@ -29,7 +29,8 @@ internal static class TextBody
             .Texts("stop", request.Stop);
         body = profile.WriteSampling(body, request.Sampling);
         body = request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request);
-        return body.Extra(request.Extra.Where(member => member.Name != StreamOptionsMember)).ToBytes();
+        // llama.cpp's own name of max_tokens, which it would prefer.
+        return body.Extra(request.Extra.Where(member => member.Name != StreamOptionsMember && !(request.HasMaxTokens && member.Name == "n_predict"))).ToBytes();
     }
 
     private static int VerbatimBytes(GenerateRequest request) =>

@@ -29,7 +29,9 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
     {
         CheckResume(request.Resume, tier);
         var prompt = promptTokens is not null && request.Resume is { NextIndex: > 0 } ? await promptTokens() : null;
-        var answer = new TextAnswer(request, http.Name, prompt) { KnowsFingerprint = systemFingerprint.Length > 0 };
+        // The server does not see a stop text that began before the cut.
+        var watchesStops = !profile.MatchesStops || request.Resume is { NextIndex: > 0 };
+        var answer = new TextAnswer(request, http.Name, prompt, watchesStops) { KnowsFingerprint = systemFingerprint.Length > 0 };
         var ids = tokens?.Read(request);
         // With ids the first event may have those of the prompt.
         var hasStarted = ids is null;

@@ -54,11 +54,10 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
 
         // The server echoes and stops; a stop text may also be in the prompt.
         var taken = new GenerateRequest(request) { Echo = false };
-        taken.Stop.Clear();
         if (!isChat)
             taken.ClearLogprobs();
 
-        var answer = new TextAnswer(taken, http.Name) { KnowsFingerprint = knowsFingerprint };
+        var answer = new TextAnswer(taken, http.Name, watchesStops: false) { KnowsFingerprint = knowsFingerprint };
         answer.Note(data);
         var delta = isChat ? TextDelta.OfChat(choice, taken) : TextDelta.OfCompletion(choice, taken);
         if (!delta.End.IsEnd)

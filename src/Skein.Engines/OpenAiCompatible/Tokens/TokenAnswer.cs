@@ -35,7 +35,7 @@ internal sealed class TokenAnswer
         (_call, _count, _split, _usage, _trimsBegin) = (call, call.Answer.Count, split, usage, trimsBegin);
         usage?.Add(call.Answer);
         _text = new AnswerText(call.Request.Stop, echo);
-        Append(answerText);
+        _text.Append(answerText);
         if (split is not null)
         {
             split.Append(_text.Take());
@@ -43,6 +43,12 @@ internal sealed class TokenAnswer
         }
 
         var delivered = call.Request.Resume?.Text ?? ByteString.Empty;
+        if (trimsBegin && !delivered.IsEmpty)
+        {
+            SkipWhiteSpace();
+            _trimsBegin = false;
+        }
+
         if (!_text.TrySkip(delivered.Span))
             throw RequestChecks.ResumeRefused($"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
     }
@@ -90,7 +96,7 @@ internal sealed class TokenAnswer
         _count += step.Ids.Count;
         _split?.Note(step.Ids);
         _usage?.Add(step.Ids);
-        Append(step.Text.Span);
+        _text.Append(step.Text.Span);
         Show(frame, _text.Take());
         if (HasShownLogprobsOnly && frame is { Text.IsEmpty: true, RawDelta.IsEmpty: true })
             frame.Logprobs.Clear();
@@ -106,8 +112,7 @@ internal sealed class TokenAnswer
     public GenerateFrame Finish(AnswerEnd end, string? stopMember)
     {
         var frame = AnswerFrames.Finish(_text, (uint)_count, end.IsEnd ? end.Reason : FinishReason.Length, Counted(), rawReason: end.Word);
-        if (_split is not null)
-            Show(frame, frame.Text.Span, isLast: true);
+        Show(frame, frame.Text.Span, isLast: true);
 
         if (_text.MatchedStop is { } stop && stopMember is not null)
             _lastChoice = new RequestJson().Text(stopMember, stop).ToBytes();
@@ -121,17 +126,20 @@ internal sealed class TokenAnswer
         return frame;
     }
 
-    private void Append(ReadOnlySpan<byte> text)
+    private void SkipWhiteSpace()
     {
-        text = _trimsBegin ? text.TrimStart(" \t\r\n"u8) : text;
-        _trimsBegin &= text.IsEmpty;
-        _text.Append(text);
+        while (_text.TrySkip(" "u8) || _text.TrySkip("\n"u8) || _text.TrySkip("\t"u8) || _text.TrySkip("\r"u8))
+        {
+        }
     }
 
     private void Show(GenerateFrame frame, ReadOnlySpan<byte> text, bool isLast = false)
     {
         if (_split is null)
         {
+            // Stop texts are looked for in the whole text: the server drops white space after that.
+            text = _trimsBegin ? text.TrimStart(" \t\r\n"u8) : text;
+            _trimsBegin &= text.IsEmpty;
             frame.Text = ByteString.CopyFrom(text);
             return;
         }
