@@ -149,16 +149,22 @@ internal static class ServerChaosCommand
     private static void Print(ServerChaosReport report)
     {
         string[] faults = [.. report.Faults.Keys];
-        var table = new Table().Border(TableBorder.Simple)
-            .AddColumns(["REQUEST", "TIER", .. faults.Select(fault => fault.ToUpperInvariant()), "LOST", "EQUAL", "DIFFER", "ERRORS", "REMARK"]);
+        var table = new Table().Border(TableBorder.None);
+        foreach (var column in (string[])["REQUEST", "TIER", .. faults.Select(fault => fault.ToUpperInvariant()), "LOST", "EQUAL", "DIFFER", "ERRORS"])
+            table.AddColumn(new TableColumn(column) { NoWrap = true, Padding = new Padding(0, 0, 1, 0) });
         foreach (var row in report.Rows)
         {
             IEnumerable<int> all = [.. faults.Select(fault => row.LostBy.GetValueOrDefault(fault)), row.Lost, row.Equal, row.Differ, row.Errors];
             string[] counts = [.. all.Select(count => count.ToString(CultureInfo.InvariantCulture))];
-            table.AddRow([row.Request, row.Tier, .. counts, Markup.Escape(row.Remark)]);
+            table.AddRow([row.Request, row.Tier, .. counts]);
         }
 
+        Console.WriteLine();
         AnsiConsole.Write(table);
+        Console.WriteLine();
+        // In lines of their own: the table would be wider than a terminal.
+        foreach (var row in report.Rows.Where(row => row.Remark.Length > 0))
+            Console.WriteLine($"{row.Request}, {row.Tier}: {row.Remark}");
         var figures = new FigureTable();
         figures.Add("faults in mid-answer", $"{Counts(report.Faults)}");
         figures.Add("faults by which no answer was lost", $"{Counts(report.FaultsInVain)}");
