@@ -26,7 +26,7 @@ internal static class RetryHandler
         {
             MaxRetryAttempts = MostRetries,
             ShouldHandle = attempt => ValueTask.FromResult(
-                PauseAfter(attempt.Outcome, attempt.AttemptNumber, time) is { } pause
+                options.MaxWait > TimeSpan.Zero && PauseAfter(attempt.Outcome, attempt.AttemptNumber, time) is { } pause
                 && attempt.Context.Properties.GetValue(Waited, TimeSpan.Zero) + pause <= options.MaxWait),
             DelayGenerator = attempt => ValueTask.FromResult(PauseAfter(attempt.Outcome, attempt.AttemptNumber, time)),
             OnRetry = attempt =>

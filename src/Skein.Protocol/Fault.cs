@@ -149,8 +149,11 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
 
     public static ClientError Internal { get; } = new(500, ServerType, "internal_error", StatusCode.Internal);
 
-    /// <summary>True when the gateway or its replicas are responsible, lack of capacity included.</summary>
-    public bool IsFailure => Http is 429 or >= 500;
+    /// <summary>True when the gateway or its replicas are responsible, lack of capacity included. A client over the limits of its key is not.</summary>
+    public bool IsFailure => Http >= 500 || (Http == 429 && !IsOfKey);
+
+    /// <summary>Whether the limits of the client's own key are the reason.</summary>
+    public bool IsOfKey { get; init; }
 
     internal static ClientError Invalid { get; } = new(400, InvalidRequestType, "invalid_request_error", StatusCode.InvalidArgument);
 
@@ -205,7 +208,7 @@ public static class FaultTable
         new(Fault.NoReplica, "no_replica", FaultClass.Capacity, new(503, ClientError.ServerType, "no_replica", StatusCode.Unavailable)),
         new(Fault.TooManySessions, "too_many_sessions", FaultClass.Capacity, new(503, ClientError.ServerType, "too_many_sessions", StatusCode.Unavailable)),
         new(Fault.KeyLimit, "key_limit", FaultClass.Capacity,
-            new(429, ClientError.BusyType, "rate_limit_exceeded", StatusCode.ResourceExhausted)),
+            new(429, ClientError.BusyType, "rate_limit_exceeded", StatusCode.ResourceExhausted) { IsOfKey = true }),
         new(Fault.KeyForbidsModel, "key_forbids_model", FaultClass.Request,
             new(403, ClientError.InvalidRequestType, "model_not_allowed", StatusCode.PermissionDenied)),
         new(Fault.InvalidRequest, "invalid_request", FaultClass.Request, ClientError.Invalid, StatusCode.InvalidArgument, "INVALID_REQUEST"),

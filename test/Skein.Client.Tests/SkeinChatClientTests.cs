@@ -94,6 +94,17 @@ public sealed class SkeinChatClientTests : IDisposable
         Assert.Single(_gateway.Requests);
     }
 
+    /// <summary>With <c>Retry-After: 0</c> it was sent 21 times.</summary>
+    [Fact]
+    public async Task Stream_MaxWaitIsZero_IsNotSentAgain()
+    {
+        _gateway.ThenRefuses(HttpStatusCode.TooManyRequests, retryAfter: 0);
+
+        await Assert.ThrowsAsync<ClientResultException>(() => StreamAsync(TimeSpan.Zero));
+
+        Assert.Single(_gateway.Requests);
+    }
+
     [Fact]
     public async Task Stream_ConnectionIsRefused_IsSentAgainAndGivesUpAfterMaxWait()
     {

@@ -50,6 +50,15 @@ public sealed class FaultTableTests
         FaultTable.All.Select(row =>
             $"{row.Fault}: {row.Name}, {row.Class}, {row.Client.Http}, {row.Client.Type}, {row.Client.Code}, {row.Client.Grpc}, {row.Status} {row.Reason}, {row.MayBePoison}"));
 
+    /// <summary>A client over the limits of its key ended a rollout of healthy replicas.</summary>
+    [Fact]
+    public void IsFailureCode_LimitOfAKey_IsNone()
+    {
+        Assert.False(FaultTable.IsFailureCode(FaultTable.Of(Fault.KeyLimit).Client.Code));
+        Assert.True(FaultTable.IsFailureCode(FaultTable.Of(Fault.QueueFull).Client.Code));
+        Assert.True(FaultTable.IsFailureCode(FaultTable.Of(Fault.EngineKeyRefused).Client.Code));
+    }
+
     [Fact]
     public void Of_EveryFault_IsItsOwnRow() => Assert.All(Enum.GetValues<Fault>(), fault => Assert.Equal(fault, FaultTable.Of(fault).Fault));
 

@@ -48,6 +48,7 @@ internal static class ApiKeysCommand
     private static async Task<int> NewAsync(SettingSources sources)
     {
         var path = sources.Get(KeyFile);
+        using var locked = await PrivateFile.LockAsync(path);
         var file = new ApiKeyFile(path, "key file");
         var keys = File.Exists(path) ? file.Read().Keys : [];
         var secret = ApiKey.NewSecret();
@@ -80,16 +81,19 @@ internal static class ApiKeysCommand
         return Task.FromResult(CommandLine.Success);
     }
 
-    private static Task<int> Revoke(SettingSources sources)
+    private static async Task<int> Revoke(SettingSources sources)
     {
         var (path, name) = (sources.Get(KeyFile), sources.Get(KeyName));
+        if (!File.Exists(path))
+            throw new UsageException($"key file {path} does not exist");
+        using var locked = await PrivateFile.LockAsync(path);
         var file = new ApiKeyFile(path, "key file");
         var keys = file.Read().Keys;
         if (keys.All(key => key.Name != name))
             throw new UsageException($"key '{name}' is not in {path}; allowed: {string.Join(", ", keys.Select(key => key.Name))}");
         file.Write(new ApiKeyRing([.. keys.Where(key => key.Name != name)]));
-        Console.WriteLine($"key '{name}' is revoked");
-        return Task.FromResult(CommandLine.Success);
+        await Console.Out.WriteLineAsync($"key '{name}' is revoked");
+        return CommandLine.Success;
     }
 
     private static string Describe(ApiKey key)

@@ -41,16 +41,20 @@ internal static class GatewayConnection
     public static string? Key(SettingSources sources)
     {
         if (KeyPath.Read(sources) is not { } path)
-            return Environment.GetEnvironmentVariable(SecretVariables.ApiKey) is { Length: > 0 } key ? key : null;
+            return Environment.GetEnvironmentVariable(SecretVariables.ApiKey)?.Trim() is { Length: > 0 } key ? Checked(key, SecretVariables.ApiKey) : null;
         try
         {
-            return File.ReadAllText(path).Trim();
+            return Checked(File.ReadAllText(path).Trim(), $"--key-file {path}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UsageException($"--key-file {path} cannot be read: {error.Message}");
         }
     }
+
+    private static string Checked(string key, string origin) => key.Length > 0 && key.All(letter => letter is > ' ' and <= '~')
+        ? key
+        : throw new UsageException($"{origin} has no API key; allowed: one line of printable ASCII characters without blanks");
 
     /// <returns>Null: none of the flags is set.</returns>
     /// <exception cref="UsageException">A file cannot be read, or is wrong.</exception>

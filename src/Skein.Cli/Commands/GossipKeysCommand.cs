@@ -48,18 +48,22 @@ internal static class GossipKeysCommand
         var path = sources.Get(KeyFile);
         var given = Stdin.Read(sources) ? (await Console.In.ReadLineAsync())?.Trim() : null;
         var key = string.IsNullOrEmpty(given) ? GossipKeys.NewKey() : given;
+        using var locked = await PrivateFile.LockAsync(path);
         return Save(path, [.. KeysIn(path), key]);
     }
 
-    private static Task<int> Change(SettingSources sources, Func<string[], int, string[]> change)
+    private static async Task<int> Change(SettingSources sources, Func<string[], int, string[]> change)
     {
         var path = sources.Get(KeyFile);
         var id = sources.Get(KeyId);
+        if (!File.Exists(path))
+            throw new UsageException($"{path} does not exist");
+        using var locked = await PrivateFile.LockAsync(path);
         var ids = FileAt(path).Read().Ids;
         var at = ids.ToList().IndexOf(id);
         if (at < 0)
             throw new UsageException($"key '{id}' is not in {path}; allowed: {string.Join(", ", ids)}");
-        return Task.FromResult(Save(path, change(KeysIn(path), at)));
+        return Save(path, change(KeysIn(path), at));
     }
 
     private static int Save(string path, string[] keys)

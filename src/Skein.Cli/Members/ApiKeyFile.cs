@@ -29,6 +29,6 @@ internal sealed class ApiKeyFile(string path, string origin)
         }
     }
 
-    /// <summary>Replaces the file atomically; only its owner can read it.</summary>
+    /// <inheritdoc cref="PrivateFile.Write"/>
     public void Write(ApiKeyRing keys) => PrivateFile.Write(path, [keys.ToJson()]);
 }

@@ -24,7 +24,7 @@ internal sealed class GossipKeyFile(string path, string origin = "--gossip-key-f
         return keys.IsEmpty ? throw new UsageException($"{origin} {path}: it has no key; allowed: at least one (skein gossip-keys new)") : keys;
     }
 
-    /// <summary>Replaces the file atomically; only its owner can read it.</summary>
+    /// <inheritdoc cref="PrivateFile.Write"/>
     public void Write(IEnumerable<string> lines) => PrivateFile.Write(path, lines);
 
     /// <summary>Checks the file every second and gives changed keys to the member. An invalid file is reported once; the old keys stay in use.</summary>

@@ -171,6 +171,19 @@ public sealed class MetricsTests
     private static async Task<int> SeriesAsync(TestGateway gateway) =>
         (await gateway.Client.GetStringAsync("/metrics")).Split('\n').Count(line => Regex.IsMatch(line, "^(?:skein|gen_ai)_", default, TimeSpan.FromSeconds(5)));
 
+    /// <summary>The alert named an outcome that does not exist, and lacked three: every request could fail without a word.</summary>
+    [Fact]
+    public async Task Alerts_OutcomesThatFail_AreThoseOfTheTable()
+    {
+        var file = await File.ReadAllTextAsync(Path.Combine(Root(), "deploy/prometheus/skein-alerts.yml"));
+        var named = Regex.Matches(file, "outcome=~\"(?<outcomes>[a-z_|]+)\"", default, TimeSpan.FromSeconds(5))
+            .SelectMany(match => match.Groups["outcomes"].Value.Split('|')).Distinct(StringComparer.Ordinal);
+
+        Assert.Equal(
+            RequestOutcomes.All.Where(FaultTable.IsFailureCode).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
+            named.Order(StringComparer.Ordinal));
+    }
+
     private static string Root()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
