@@ -13,8 +13,8 @@ internal static class LlamaCppProbabilities
         request.HasLogprobs || request.Extra.Any(member => member.Name is Member or "logprobs" && !ResumeTiers.IsAbsent(member));
 
     /// <summary>
-    /// The server's own number for OpenAI's members; null: the client has none of them, or the server's own member beside them. A written 0 is no probabilities at all, as in the server's own calls;
-    /// without a member of the client's JSON it is those of the chosen tokens.
+    /// The server's own number for OpenAI's members; null: the client has none of them, or the server's own member beside them. A written 0 is no
+    /// probabilities at all, as in the server's own calls; without a member of the client's JSON it is those of the chosen tokens.
     /// </summary>
     public static long? CountOf(GenerateRequest request) => request switch
     {
