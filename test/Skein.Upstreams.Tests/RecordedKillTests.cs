@@ -5,8 +5,8 @@ using Skein.Upstreams.Tests.Servers;
 namespace Skein.Upstreams.Tests;
 
 /// <summary>
-/// Recorded requests to two servers with the rules of vLLM, SGLang, llama.cpp or Ollama, one of which dies in the middle of the answer: at the second token, in the middle, and
-/// before the last one. The answer is that without a fault, member by member, usage included.
+/// Recorded requests to two servers with the rules of vLLM, SGLang, llama.cpp or Ollama, one of which dies in the middle of the answer: at the second token,
+/// in the middle, and before the last one. The answer is that without a fault, member by member, usage included.
 /// </summary>
 public sealed class RecordedKillTests(RecordedKillTests.Pairs pairs, ITestOutputHelper output) : IClassFixture<RecordedKillTests.Pairs>
 {

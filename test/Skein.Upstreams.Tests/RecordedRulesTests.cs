@@ -46,8 +46,10 @@ public sealed class RecordedRulesTests
             problems.AddRange((await StreamedAsync(scripted, dialogue, recorded)).Select(difference => $"{dialogue.Name}, streamed: {difference}"));
         }
         Assert.True(problems.Count == 0, string.Join('\n', problems));
-        Assert.InRange(generations, 20, 200);
-        Assert.InRange(refusals, 3, 100);
+        // Fewer were recorded of an older version, and of Ollama.
+        var (fewestGenerations, fewestRefusals) = server is "llama.cpp-4227c9b" or "ollama-0.13.5" ? (20, 3) : (30, 5);
+        Assert.InRange(generations, fewestGenerations, 200);
+        Assert.InRange(refusals, fewestRefusals, 100);
     }
 
     private static IEnumerable<string> Differences(Reply recorded, Reply reply) =>

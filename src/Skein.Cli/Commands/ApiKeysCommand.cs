@@ -48,7 +48,7 @@ internal static class ApiKeysCommand
     private static async Task<int> NewAsync(SettingSources sources)
     {
         var path = sources.Get(KeyFile);
-        using var locked = await PrivateFile.LockAsync(path);
+        using var locked = await PrivateFile.LockAsync(path, mayBeNew: true);
         var file = new ApiKeyFile(path, "key file");
         var keys = File.Exists(path) ? file.Read().Keys : [];
         var secret = ApiKey.NewSecret();
@@ -84,8 +84,6 @@ internal static class ApiKeysCommand
     private static async Task<int> Revoke(SettingSources sources)
     {
         var (path, name) = (sources.Get(KeyFile), sources.Get(KeyName));
-        if (!File.Exists(path))
-            throw new UsageException($"key file {path} does not exist");
         using var locked = await PrivateFile.LockAsync(path);
         var file = new ApiKeyFile(path, "key file");
         var keys = file.Read().Keys;

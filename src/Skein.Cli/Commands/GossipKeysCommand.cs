@@ -56,8 +56,6 @@ internal static class GossipKeysCommand
     {
         var path = sources.Get(KeyFile);
         var id = sources.Get(KeyId);
-        if (!File.Exists(path))
-            throw new UsageException($"{path} does not exist");
         using var locked = await PrivateFile.LockAsync(path);
         var ids = FileAt(path).Read().Ids;
         var at = ids.ToList().IndexOf(id);

@@ -18,10 +18,18 @@ internal readonly partial record struct FileOwner(uint User, uint Group)
     /// <summary>Null: it is not known.</summary>
     public static FileOwner? Of(string path)
     {
-        var status = new byte[StatusBytes];
-        if (!OperatingSystem.IsLinux() || Status(CurrentDirectory, path, 0, OwnerMask, status) != 0)
+        if (!OperatingSystem.IsLinux())
             return null;
-        return new FileOwner(Read(UserOffset), Read(GroupOffset));
+        var status = new byte[StatusBytes];
+        try
+        {
+            return Status(CurrentDirectory, path, 0, OwnerMask, status) == 0 ? new FileOwner(Read(UserOffset), Read(GroupOffset)) : null;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // An older C library.
+            return null;
+        }
 
         uint Read(int offset) => BitConverter.IsLittleEndian
             ? BinaryPrimitives.ReadUInt32LittleEndian(status.AsSpan(offset))
@@ -33,7 +41,8 @@ internal readonly partial record struct FileOwner(uint User, uint Group)
     public void Give(string path)
     {
         if (Of(path) is { } owner && owner != this && ChangeOwner(path, User, Group) != 0)
-            throw new UnauthorizedAccessException($"it belongs to user {User}: {new Win32Exception().Message}; run the command as that user, or as root");
+            throw new UnauthorizedAccessException(
+                $"it belongs to user {User} and group {Group}: {new Win32Exception().Message}; run the command as that user, or as root");
     }
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -64,9 +64,13 @@ internal static class PrivateFile
     /// Keeps other commands from changing the file until it is disposed: between reading and writing, a change of theirs would be lost. The lock is a file
     /// beside it, which stays.
     /// </summary>
-    /// <exception cref="CommandFailedException">Another command holds it for 10 s, or it cannot be made.</exception>
-    public static async Task<IDisposable> LockAsync(string path)
+    /// <param name="mayBeNew">Whether the command makes the file if it does not exist.</param>
+    /// <exception cref="UsageException">The file does not exist.</exception>
+    /// <exception cref="CommandFailedException">Another command holds the lock for 10 s, or it cannot be made.</exception>
+    public static async Task<IDisposable> LockAsync(string path, bool mayBeNew = false)
     {
+        if (!mayBeNew && !File.Exists(path))
+            throw new UsageException($"{path} does not exist; allowed: a file of keys");
         var begun = TimeProvider.System.GetTimestamp();
         while (true)
         {

@@ -63,8 +63,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
             await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
             {
                 answer.Count(step);
-                var tells = step.Ids.Count > 0 || (!step.End.IsEnd && !step.Chunk.IsEmpty);
-                if (tells)
+                if (step.Ids.Count > 0 || (!step.End.IsEnd && !step.Chunk.IsEmpty))
                 {
                     var frame = answer.Add(step);
                     RefuseCalls(answer, form);
